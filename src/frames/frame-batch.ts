@@ -1,0 +1,49 @@
+/**
+ * The frames of one receive call: one region of memory and, beside it, one column per field; row i is frame i.
+ *
+ * Borrowed: the source overwrites `bytes` and every column at its next receive. Whoever needs a frame longer copies it.
+ * Taking off a tunnel adds to `offset`; dropping a frame leaves its row out; nothing here moves bytes.
+ */
+export class FrameBatch {
+  /** Rows there is room for. */
+  readonly capacity: number
+  /** Rows in use. */
+  count = 0
+  /** The worker's whole slab, shared with its sinks: a sink copies with `bytes.copyWithin`, which allocates nothing. */
+  readonly bytes: Uint8Array
+  /** The same memory, for unaligned multi-byte access. */
+  readonly view: DataView
+  /** Where the frame starts in `bytes`. */
+  readonly offset: Uint32Array
+  /** Bytes of the frame that are present from `offset` on (pcap: incl_len). */
+  readonly captured: Uint32Array
+  /** Bytes the frame had on the wire, at least `captured` (pcap: orig_len). */
+  readonly wireLength: Uint32Array
+  /** Time of arrival, whole seconds since 1970 (unsigned 32 bits, as in a pcap record). */
+  readonly seconds: Uint32Array
+  /** Time of arrival, nanoseconds within the second. */
+  readonly nanoseconds: Uint32Array
+  /** VNI, VSID, key or session, as the encapsulation calls it. */
+  readonly tunnelId: Uint32Array
+  /** Index into the registry of encapsulations. */
+  readonly encapsulation: Uint8Array
+  /** Index into the worker's table of peers, the hosts that send tunnels. */
+  readonly peer: Uint16Array
+  /** Link type of the packet at `offset` (pcap's LINKTYPE_ values); LINKTYPE_TUNNEL while it is a bare UDP payload. */
+  readonly linkType: Uint16Array
+
+  constructor(memory: ArrayBufferLike, capacity: number) {
+    this.capacity = capacity
+    this.bytes = new Uint8Array(memory)
+    this.view = new DataView(memory)
+    this.offset = new Uint32Array(capacity)
+    this.captured = new Uint32Array(capacity)
+    this.wireLength = new Uint32Array(capacity)
+    this.seconds = new Uint32Array(capacity)
+    this.nanoseconds = new Uint32Array(capacity)
+    this.tunnelId = new Uint32Array(capacity)
+    this.encapsulation = new Uint8Array(capacity)
+    this.peer = new Uint16Array(capacity)
+    this.linkType = new Uint16Array(capacity)
+  }
+}
