@@ -1,0 +1,111 @@
+import { addressText, type CidrList } from './cidr-list.ts'
+
+/** Peers beyond what the table holds. */
+export const PEER_OTHER = 0
+/** Peers that `--allow-from` does not name; they take up no room in the table. */
+export const PEER_DENIED = 1
+
+const FIRST_PEER = 2
+const WORDS = 4
+/** Twice the peers, so that probing stays short. */
+const SLOTS_PER_PEER = 2
+
+/**
+ * The hosts that send tunnels, each with a small number for the `peer` column.
+ *
+ * Bounded: an attacker who forges source addresses fills the table, no more; peers that come after share PEER_OTHER and
+ * are still admitted or refused by their own address.
+ */
+export class PeerTable {
+  readonly #capacity: number
+  readonly #allowed: CidrList | undefined
+  readonly #slots: Uint16Array
+  readonly #keys: Uint32Array
+  #count = FIRST_PEER
+  readonly #key: Uint32Array = new Uint32Array(WORDS)
+  readonly #last: Uint32Array = new Uint32Array(WORDS)
+  #lastPeer = -1
+
+  /** `capacity`: at most 65 533 peers. Without `allowed` every peer is. */
+  constructor(capacity: number, allowed: CidrList | undefined) {
+    this.#capacity = capacity
+    this.#allowed = allowed
+    this.#slots = new Uint16Array(capacity * SLOTS_PER_PEER)
+    this.#keys = new Uint32Array((capacity + FIRST_PEER) * WORDS)
+  }
+
+  /** The number of the peer whose address, of 4 or 16 bytes, is at `at`. */
+  indexOf(bytes: Uint8Array, at: number, length: number): number {
+    this.#readKey(bytes, at, length)
+    if (this.#lastPeer >= 0 && this.#equals(this.#last, 0)) return this.#lastPeer
+    this.#lastPeer = this.#find(bytes, at, length)
+    this.#last.set(this.#key)
+    return this.#lastPeer
+  }
+
+  /** How many peers have a number of their own. */
+  get size(): number {
+    return this.#count - FIRST_PEER
+  }
+
+  /** The address of a peer in text; `other` and `denied` for the two that stand for many. */
+  text(peer: number): string {
+    if (peer === PEER_OTHER) return 'other'
+    if (peer === PEER_DENIED) return 'denied'
+    const bytes = new Uint8Array(16)
+    const view = new DataView(bytes.buffer)
+    for (let i = 0; i < WORDS; i++) view.setUint32(i * 4, this.#keys[peer * WORDS + i]!)
+    const mapped = this.#keys[peer * WORDS] === 0 && this.#keys[peer * WORDS + 2] === 0xffff
+    return addressText(mapped ? bytes.subarray(12) : bytes)
+  }
+
+  /** IPv4 as its IPv4-mapped IPv6 address, so that one key serves both. */
+  #readKey(bytes: Uint8Array, at: number, length: number): void {
+    const key = this.#key
+    if (length === 4) {
+      key[0] = 0
+      key[1] = 0
+      key[2] = 0xffff
+      key[3] = word(bytes, at)
+      return
+    }
+    key[0] = word(bytes, at)
+    key[1] = word(bytes, at + 4)
+    key[2] = word(bytes, at + 8)
+    key[3] = word(bytes, at + 12)
+  }
+
+  #find(bytes: Uint8Array, at: number, length: number): number {
+    const slots = this.#slots
+    let slot = this.#hash() % slots.length
+    while (slots[slot] !== 0) {
+      const peer = slots[slot]!
+      if (this.#equals(this.#keys, peer * WORDS)) return peer
+      slot = slot + 1 === slots.length ? 0 : slot + 1
+    }
+    if (this.#allowed !== undefined && !this.#allowed.contains(bytes, at, length)) return PEER_DENIED
+    if (this.size === this.#capacity) return PEER_OTHER
+    const peer = this.#count++
+    this.#keys.set(this.#key, peer * WORDS)
+    slots[slot] = peer
+    return peer
+  }
+
+  #equals(words: Uint32Array, at: number): boolean {
+    const key = this.#key
+    return (
+      words[at + 3] === key[3] && words[at + 2] === key[2] && words[at + 1] === key[1] && words[at] === key[0]
+    )
+  }
+
+  #hash(): number {
+    const key = this.#key
+    let hash = Math.imul(key[0]! ^ Math.imul(key[1]!, 0x85ebca6b), 0xc2b2ae35) ^ key[2]!
+    hash = Math.imul(hash ^ (hash >>> 15) ^ key[3]!, 0x9e3779b1)
+    return (hash ^ (hash >>> 13)) >>> 0
+  }
+}
+
+function word(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+}
