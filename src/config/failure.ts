@@ -1,0 +1,35 @@
+/** Exit codes of sysexits(3), as the command line's contract names them. */
+export const EXIT_USAGE = 64
+export const EXIT_NO_INPUT = 66
+export const EXIT_UNAVAILABLE = 69
+export const EXIT_SOFTWARE = 70
+export const EXIT_CANNOT_CREATE = 73
+export const EXIT_IO = 74
+export const EXIT_NO_PERMISSION = 77
+export const EXIT_CONFIGURATION = 78
+
+/** Ends the program in words for its user: one line what happened, one line how to mend it. Survives a thread's border. */
+export class Failure extends Error {
+  override readonly name = 'Failure'
+  readonly mend: string
+  readonly exitCode: number
+
+  constructor(exitCode: number, what: string, mend: string) {
+    super(what)
+    this.exitCode = exitCode
+    this.mend = mend
+  }
+}
+
+/** What of an error crosses from a worker to the main thread. */
+export interface FailureMessage {
+  readonly exitCode: number
+  readonly what: string
+  readonly mend: string
+}
+
+export function toFailureMessage(error: unknown): FailureMessage {
+  if (error instanceof Failure) return { exitCode: error.exitCode, what: error.message, mend: error.mend }
+  const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return { exitCode: EXIT_SOFTWARE, what, mend: 'This is a defect of mirror-collector: please report it with this text.' }
+}

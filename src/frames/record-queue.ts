@@ -1,0 +1,193 @@
+/**
+ * A bounded queue of bytes between one thread that fills it and one that empties it, in shared memory.
+ *
+ * The producer writes records straight into the ring (which lies in the worker's slab, so that frames get there by one
+ * copyWithin) and groups them into segments: records of one series that lie side by side. The consumer sees whole
+ * segments. Neither side ever waits for a lock; a sleeping consumer is woken only when it says that it sleeps.
+ */
+export interface RecordQueueWiring {
+  /** The slab that the ring is part of. */
+  readonly memory: SharedArrayBuffer
+  readonly byteOffset: number
+  readonly byteLength: number
+  readonly control: SharedArrayBuffer
+}
+
+/** A segment grows until this, so that the consumer can start while the producer goes on. */
+const SEGMENT_BYTES = 1 << 20
+const SEGMENTS = 4096
+const SEGMENT_WORDS = 6
+const START = 0
+const END = 1
+const FRAMES = 2
+const FIRST_SECOND = 3
+const LAST_SECOND = 4
+const SERIES = 5
+
+/** Control words. Segment counts run freely and wrap at 2^32; an index into the ring is a count modulo SEGMENTS. */
+const PUBLISHED = 0
+const CONSUMED = 1
+/** Ring offset behind the last byte that the consumer gave back. */
+const BYTE_TAIL = 2
+/** 1 while the consumer sleeps on PUBLISHED. */
+const CONSUMER_SLEEPS = 3
+const CLOSED = 4
+const CONTROL_WORDS = 16
+
+/** `memory[byteOffset, byteOffset + byteLength)` becomes the ring. */
+export function createRecordQueue(memory: SharedArrayBuffer, byteOffset: number, byteLength: number): RecordQueueWiring {
+  const control = new SharedArrayBuffer(4 * (CONTROL_WORDS + SEGMENTS * SEGMENT_WORDS))
+  return { memory, byteOffset, byteLength, control }
+}
+
+/** The end that records go into. */
+export class RecordProducer {
+  readonly #control: Int32Array
+  readonly #segments: Uint32Array
+  readonly #base: number
+  readonly #size: number
+  #head = 0
+  #segmentStart = 0
+  #frames = 0
+  #firstSecond = 0
+  #lastSecond = 0
+  #series = 0
+  #published = 0
+
+  constructor(wiring: RecordQueueWiring) {
+    this.#control = new Int32Array(wiring.control, 0, CONTROL_WORDS)
+    this.#segments = new Uint32Array(wiring.control, 4 * CONTROL_WORDS)
+    this.#base = wiring.byteOffset
+    this.#size = wiring.byteLength
+  }
+
+  /** Where in the slab the next record of `bytes` bytes may be written, or -1 when there is no room now. */
+  reserve(bytes: number, series: number): number {
+    if (this.#frames > 0 && (series !== this.#series || this.#head - this.#segmentStart + bytes > SEGMENT_BYTES)) {
+      this.publish()
+    }
+    if (this.#frames === 0 && !this.#beginSegment(series)) return -1
+    const tail = Atomics.load(this.#control, BYTE_TAIL)
+    // The head never catches up with the tail: equal means empty.
+    if (this.#head >= tail) {
+      if (this.#head + bytes < this.#size) return this.#base + this.#head
+      if (bytes >= tail) return -1
+      this.publish()
+      if (!this.#beginSegment(series)) return -1
+      this.#head = 0
+      this.#segmentStart = 0
+      return this.#base
+    }
+    return this.#head + bytes < tail ? this.#base + this.#head : -1
+  }
+
+  /** The record at the place that reserve() gave is written. */
+  commit(bytes: number, second: number): void {
+    this.#head += bytes
+    if (this.#frames === 0) {
+      this.#firstSecond = second
+      this.#lastSecond = second
+    } else if (second > this.#lastSecond) this.#lastSecond = second
+    else if (second < this.#firstSecond) this.#firstSecond = second
+    this.#frames++
+  }
+
+  /** Hands what was committed to the consumer. */
+  publish(): void {
+    if (this.#frames === 0) return
+    const at = (this.#published % SEGMENTS) * SEGMENT_WORDS
+    this.#segments[at + START] = this.#base + this.#segmentStart
+    this.#segments[at + END] = this.#base + this.#head
+    this.#segments[at + FRAMES] = this.#frames
+    this.#segments[at + FIRST_SECOND] = this.#firstSecond
+    this.#segments[at + LAST_SECOND] = this.#lastSecond
+    this.#segments[at + SERIES] = this.#series
+    this.#frames = 0
+    this.#published = (this.#published + 1) >>> 0
+    Atomics.store(this.#control, PUBLISHED, this.#published | 0)
+    if (Atomics.load(this.#control, CONSUMER_SLEEPS) === 1) Atomics.notify(this.#control, PUBLISHED)
+  }
+
+  /** The consumer has nothing to do: a stream that someone watches live is best served now. */
+  consumerSleeps(): boolean {
+    return Atomics.load(this.#control, CONSUMER_SLEEPS) === 1
+  }
+
+  /** Waits until the consumer gives something back, at most `milliseconds`. */
+  waitForRoom(milliseconds: number): void {
+    const consumed = Atomics.load(this.#control, CONSUMED)
+    if (consumed === (this.#published | 0)) return
+    Atomics.wait(this.#control, CONSUMED, consumed, milliseconds)
+  }
+
+  /** No record follows. */
+  close(): void {
+    this.publish()
+    Atomics.store(this.#control, CLOSED, 1)
+    Atomics.notify(this.#control, PUBLISHED)
+  }
+
+  #beginSegment(series: number): boolean {
+    const waiting = (this.#published - Atomics.load(this.#control, CONSUMED)) >>> 0
+    if (waiting >= SEGMENTS) return false
+    this.#segmentStart = this.#head
+    this.#series = series
+    return true
+  }
+}
+
+/** The end that segments come out of. The fields describe the segment that take() found; its bytes are borrowed until release(). */
+export class RecordConsumer {
+  readonly bytes: Uint8Array
+  start = 0
+  end = 0
+  frames = 0
+  firstSecond = 0
+  lastSecond = 0
+  series = 0
+
+  readonly #control: Int32Array
+  readonly #segments: Uint32Array
+  readonly #base: number
+  #taken = 0
+
+  constructor(wiring: RecordQueueWiring) {
+    this.bytes = new Uint8Array(wiring.memory)
+    this.#control = new Int32Array(wiring.control, 0, CONTROL_WORDS)
+    this.#segments = new Uint32Array(wiring.control, 4 * CONTROL_WORDS)
+    this.#base = wiring.byteOffset
+  }
+
+  /** Takes the next segment; false when there is none. */
+  take(): boolean {
+    if (Atomics.load(this.#control, PUBLISHED) === (this.#taken | 0)) return false
+    const at = (this.#taken % SEGMENTS) * SEGMENT_WORDS
+    this.start = this.#segments[at + START]!
+    this.end = this.#segments[at + END]!
+    this.frames = this.#segments[at + FRAMES]!
+    this.firstSecond = this.#segments[at + FIRST_SECOND]!
+    this.lastSecond = this.#segments[at + LAST_SECOND]!
+    this.series = this.#segments[at + SERIES]!
+    this.#taken = (this.#taken + 1) >>> 0
+    return true
+  }
+
+  /** Gives back the memory of every segment taken so far. */
+  release(): void {
+    Atomics.store(this.#control, BYTE_TAIL, this.end - this.#base)
+    Atomics.store(this.#control, CONSUMED, this.#taken | 0)
+    Atomics.notify(this.#control, CONSUMED)
+  }
+
+  /** Sleeps until something is published or the queue is closed, at most `milliseconds`. */
+  wait(milliseconds: number): void {
+    Atomics.store(this.#control, CONSUMER_SLEEPS, 1)
+    if (!this.closed()) Atomics.wait(this.#control, PUBLISHED, this.#taken | 0, milliseconds)
+    Atomics.store(this.#control, CONSUMER_SLEEPS, 0)
+  }
+
+  /** The producer has closed its end; segments may still be waiting. */
+  closed(): boolean {
+    return Atomics.load(this.#control, CLOSED) === 1
+  }
+}

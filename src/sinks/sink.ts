@@ -1,0 +1,77 @@
+import type { Logger } from 'pino'
+import type { z } from 'zod'
+import type { FrameBatch } from '../frames/frame-batch.ts'
+import type { SinkCounters } from '../telemetry/counters.ts'
+
+/**
+ * The half of a sink that lives in the pipeline's thread. write() is never called again before it has returned, and
+ * never after close().
+ */
+export interface FrameSink {
+  /**
+   * Takes frames rows[0..count) of the batch. The batch is borrowed: its memory is reused as soon as this returns.
+   * Every frame is counted, as written, queued or lost; trouble with the sink's target never throws out of here.
+   */
+  write(batch: FrameBatch, rows: Uint16Array, count: number): void
+  /** Nothing has come for a moment, or enough time has passed: what is buffered goes on its way. */
+  flush(): void
+  /** No frame follows. */
+  close(): void
+}
+
+/** What the two halves of a sink share: numbers and shared memory, structured-clonable. */
+export type SinkWiring = unknown
+
+/** A sink as the main thread sees it. */
+export interface OpenSink {
+  readonly wiring: SinkWiring
+  /** Called after the pipeline's half has been closed: resolves when all that was queued has gone out. */
+  close(): Promise<void>
+  /** SIGHUP: files are closed and opened anew. */
+  reopen(): void
+}
+
+export type Overflow = 'drop' | 'block'
+
+/** What every sink may be given after `?`, whatever its kind; read by the pipeline. */
+export interface CommonSinkOptions {
+  /** What happens when the queue is full: lose this sink's newest frames, or wait (only where waiting loses nothing). */
+  readonly overflow: Overflow
+  /** Bytes of the queue. */
+  readonly queue: number
+}
+
+/** What a sink gets in the main thread. */
+export interface SinkContext {
+  /** As the user wrote it, for messages. */
+  readonly name: string
+  readonly log: Logger
+  readonly counters: SinkCounters
+  readonly common: CommonSinkOptions
+  /** The slab of the pipeline's worker, and the part of it that is this sink's. */
+  readonly memory: SharedArrayBuffer
+  readonly byteOffset: number
+  readonly byteLength: number
+  /** Input comes from the network now, not from a file. */
+  readonly live: boolean
+  /** For statistics written at a file's end: packets that the kernel has dropped. */
+  readonly pipelineCounters: SharedArrayBuffer
+  /** Nothing can be delivered any more (a reader has gone): ask the program to stop. */
+  stop(reason: string): void
+}
+
+/** A row of the registry of sinks. */
+export interface SinkType<Options> {
+  /** As in `--out TYPE:TARGET`. */
+  readonly type: string
+  /** Shown by --help; a test opens it. */
+  readonly example: string
+  /** Strict schema of the target and of what may follow `?`; defaults live here and nowhere else. */
+  readonly options: z.ZodType<Options>
+  /** Bytes of the slab that a sink with this queue needs. */
+  slabBytes(queue: number): number
+  /** Main thread. Throws Failure when the target cannot be had. */
+  open(options: Options, context: SinkContext): Promise<OpenSink>
+  /** Pipeline's thread. */
+  attach(wiring: SinkWiring, counters: SinkCounters): FrameSink
+}

@@ -1,0 +1,64 @@
+import type { FrameBatch } from '../frames/frame-batch.ts'
+import type { PeerTable } from '../frames/peer-table.ts'
+
+/** Where frames come from. Belongs to one worker thread, from open to close. */
+export interface Source {
+  /** For people: what is listened on or read, one entry each. */
+  readonly description: readonly string[]
+  /** What a user should know before the first frame: a receive buffer that is smaller than asked for, say. */
+  readonly warnings: readonly string[]
+  /**
+   * Fills the batch from its first row, at most `maxRows`, sets `count` and returns it; 0 = nothing came in time;
+   * END_OF_SOURCE = nothing will come any more. Never blocks longer than `milliseconds`.
+   */
+  receive(batch: FrameBatch, maxRows: number, milliseconds: number): number | Promise<number>
+  /** Packets that the kernel dropped before us, since open. */
+  kernelDrops(): number
+  /** After the end: what was wrong with the input, if anything. */
+  readonly problem?: string | undefined
+  close(): void | Promise<void>
+}
+
+export const END_OF_SOURCE = -1
+
+/** One `--listen`. */
+export interface Listener {
+  /** Index into the registry of encapsulations. */
+  readonly encapsulation: number
+  /** An IPv4 or IPv6 literal; undefined = both families, any address. */
+  readonly host: string | undefined
+  readonly port: number
+}
+
+export type Engine = 'udp' | 'dgram' | 'file'
+
+/** What a source is made from. Crosses from the main thread to the worker. */
+export interface SourcePlan {
+  readonly engine: Engine
+  readonly listeners: readonly Listener[]
+  /** Receive buffer of a socket, bytes. */
+  readonly buffer: number
+  /** A capture file, or `-`. */
+  readonly file?: string | undefined
+}
+
+/** What a source gets from the worker that owns it. */
+export interface SourceContext {
+  /** The worker's slab; the source's part of it is [byteOffset, byteOffset + byteLength). */
+  readonly memory: SharedArrayBuffer
+  readonly byteOffset: number
+  readonly byteLength: number
+  readonly peers: PeerTable
+}
+
+/** A row of the registry of sources. */
+export interface SourceType {
+  readonly engine: Engine
+  /** Packets come with their outer headers, which the pipeline has to take off, or already without. */
+  readonly outerHeaders: boolean
+  /** Rows of a batch. */
+  readonly batchRows: number
+  /** Bytes of the slab that the source needs. */
+  readonly slabBytes: number
+  open(plan: SourcePlan, context: SourceContext): Source | Promise<Source>
+}
