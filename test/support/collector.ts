@@ -1,0 +1,136 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect } from 'vitest'
+import { BUILT_COMMAND } from './requirements.ts'
+
+const START_LIMIT_MS = 15_000
+
+/** The accounting that --report writes when the collector ends. */
+export interface Report {
+  received: number
+  delivered: number
+  dropped: Record<string, number>
+  kernelDropped: number
+  vnis: Record<string, number>
+  sinks: { sink: string; written: number; bytes: number; dropped: Record<string, number> }[]
+}
+
+/** The built command, run once. */
+export class Collector {
+  /** Standard error so far. */
+  stderr = ''
+  readonly #child: ChildProcess
+  readonly #folder: string
+  readonly #stdout: Buffer[] = []
+  readonly #exited: Promise<number | null>
+
+  constructor(args: readonly string[], namespace?: string) {
+    this.#folder = mkdtempSync(join(tmpdir(), 'collector-'))
+    const command = [process.execPath, BUILT_COMMAND, ...args, '--report', this.#reportFile]
+    const argv = namespace === undefined ? command : ['ip', 'netns', 'exec', namespace, ...command]
+    this.#child = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text
+    })
+    this.#child.stdout!.on('data', (bytes: Buffer) => this.#stdout.push(bytes))
+    this.#exited = new Promise((resolve, reject) => {
+      this.#child.on('error', reject)
+      this.#child.on('close', resolve)
+    })
+    process.on('exit', this.#kill)
+  }
+
+  /** Process id of the collector itself, also inside a namespace. */
+  get pid(): number {
+    return this.#child.pid!
+  }
+
+  get stdin(): NodeJS.WritableStream {
+    return this.#child.stdin!
+  }
+
+  get stdout(): Buffer {
+    return Buffer.concat(this.#stdout)
+  }
+
+  /** Resolves once a line of standard error contains `listening`; rejects when the process ends before. */
+  async listening(): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const fail = (what: string): void => reject(new Error(`the collector ${what}; standard error:\n${this.stderr}`))
+      const timer = setTimeout(() => fail(`was not listening after ${START_LIMIT_MS} ms`), START_LIMIT_MS)
+      const look = (): void => {
+        if (!/listening.*\n/.test(this.stderr)) return
+        clearTimeout(timer)
+        resolve()
+      }
+      this.#child.stderr!.on('data', look)
+      this.#child.on('close', (code) => {
+        clearTimeout(timer)
+        fail(`ended with ${code}`)
+      })
+      look()
+    })
+  }
+
+  /** Waits for the end; the exit code, or null when a signal ended it. */
+  async exit(): Promise<number | null> {
+    const code = await this.#exited
+    process.removeListener('exit', this.#kill)
+    return code
+  }
+
+  /** Sends a signal and waits for the end. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    this.#child.kill(signal)
+    return await this.exit()
+  }
+
+  /** The accounting; only after the end. */
+  report(): Report {
+    return JSON.parse(readFileSync(this.#reportFile, 'utf8')) as Report
+  }
+
+  /** Kills the process if it still runs and removes what this class made; for afterEach and finally. */
+  async dispose(): Promise<void> {
+    this.#kill()
+    await this.exit()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  get #reportFile(): string {
+    return join(this.#folder, 'report.json')
+  }
+
+  readonly #kill = (): void => {
+    if (this.#child.exitCode === null) this.#child.kill('SIGKILL')
+  }
+}
+
+/** Starts the collector, in a network namespace if one is named, and waits until its sockets are open. */
+export async function startCollector(args: readonly string[], namespace?: string): Promise<Collector> {
+  const collector = new Collector(args, namespace)
+  try {
+    await collector.listening()
+  } catch (error) {
+    await collector.dispose()
+    throw error
+  }
+  return collector
+}
+
+function sum(counts: Record<string, number>): number {
+  return Object.values(counts).reduce((total, count) => total + count, 0)
+}
+
+/** Every frame is in exactly one place: delivered or dropped, and for every sink written or dropped. */
+export function expectBalance(report: Report): void {
+  expect(report.received).toBe(report.delivered + sum(report.dropped))
+  for (const sink of report.sinks) {
+    expect({ sink: sink.sink, frames: sink.written + sum(sink.dropped) }).toEqual({
+      sink: sink.sink,
+      frames: report.delivered,
+    })
+  }
+}

@@ -1,0 +1,109 @@
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants, existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { type TestAPI, test } from 'vitest'
+
+const TOOLS = [
+  'tcpdump',
+  'tshark',
+  'capinfos',
+  'editcap',
+  'mergecap',
+  'gcc',
+  'ip',
+  'tc',
+  'ethtool',
+  'gzip',
+  'mkfifo',
+  'strace',
+  'suricata',
+  'ovs-vsctl',
+] as const
+
+/** What a test may need from the machine: a command on PATH, or one of the named conditions. */
+export type Need =
+  | (typeof TOOLS)[number]
+  | 'linux'
+  | 'root'
+  | 'namespaces'
+  | 'scapy'
+  | 'shared-captures'
+  | 'shared-prototypes'
+  | 'build'
+
+const PROJECT = new URL('../../', import.meta.url).pathname
+/** Captures that several projects share; absent from a plain checkout. */
+export const SHARED_CAPTURES: string = join(PROJECT, '../shared/captures')
+/** The compiled command. */
+export const BUILT_COMMAND: string = join(PROJECT, 'dist/bin/mirror-collector.js')
+
+let pythonWithScapy: string | undefined
+
+/** A python that has scapy: the first on PATH may be one without. */
+export function scapyPython(): string | undefined {
+  pythonWithScapy ??= ['python3', '/usr/bin/python3'].find(
+    (python) => spawnSync(python, ['-c', 'import scapy']).status === 0,
+  )
+  return pythonWithScapy
+}
+
+function isOnPath(tool: string): boolean {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, tool), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}
+
+const checks = new Map<Need, () => boolean>([
+  ...TOOLS.map((tool): [Need, () => boolean] => [tool, () => isOnPath(tool)]),
+  ['linux', () => process.platform === 'linux'],
+  ['root', () => process.getuid?.() === 0],
+  ['namespaces', () => isOnPath('ip') && spawnSync('unshare', ['-n', 'true']).status === 0],
+  ['scapy', () => scapyPython() !== undefined],
+  ['shared-captures', () => existsSync(join(SHARED_CAPTURES, 'INDEX.tsv'))],
+  ['shared-prototypes', () => existsSync(join(PROJECT, '../shared/prototypes'))],
+  ['build', () => existsSync(BUILT_COMMAND)],
+])
+
+const answers = new Map<Need, boolean>()
+
+function isMet(need: Need): boolean {
+  const known = answers.get(need)
+  if (known !== undefined) return known
+  const answer = checks.get(need)!()
+  answers.set(need, answer)
+  return answer
+}
+
+/** The needs this machine does not meet. */
+export function unmet(...needs: Need[]): Need[] {
+  return needs.filter((need) => !isMet(need))
+}
+
+/**
+ * vitest's `test` for tests with needs: `const it = requires('root', 'tcpdump')`.
+ * With a need unmet every test made from it is skipped and the reason printed; with MC_REQUIRE_ROOT=1 every one fails.
+ */
+export function requires(...needs: Need[]): TestAPI {
+  const missing = unmet(...needs)
+  if (missing.length === 0) return test
+  const reason = `this machine lacks: ${missing.join(', ')}`
+  if (process.env.MC_REQUIRE_ROOT !== '1') {
+    process.stderr.write(`skipped, ${reason}\n`)
+    return test.skip as TestAPI
+  }
+  // An automatic fixture fails each test made from it, also those of .each, and leaves the test's own body alone.
+  return test.extend<{ requirement: undefined }>({
+    requirement: [
+      // biome-ignore lint/correctness/noEmptyPattern: vitest reads a fixture's dependencies from this pattern
+      async ({}, _use) => {
+        throw new Error(`MC_REQUIRE_ROOT=1, but ${reason}`)
+      },
+      { auto: true },
+    ],
+  }) as unknown as TestAPI
+}

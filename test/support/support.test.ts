@@ -1,0 +1,79 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { expectBalance, type Report } from './collector.ts'
+import { joinedNamespaces, type NamespacePair } from './namespaces.ts'
+import { requires, SHARED_CAPTURES, unmet } from './requirements.ts'
+import { framesOf, output } from './tshark.ts'
+
+describe('namespaces', () => {
+  const it = requires('root', 'namespaces', 'ethtool')
+  let pair: NamespacePair | undefined
+  afterEach(() => pair?.dispose())
+
+  it('a pair reaches the other side by IPv4 and IPv6 at once', () => {
+    pair = joinedNamespaces()
+    expect(pair.left.exec(['ping', '-c1', '-W2', pair.right.ipv4])).toContain(' 0% packet loss')
+    expect(pair.right.exec(['ping', '-c1', '-W2', pair.left.ipv6])).toContain(' 0% packet loss')
+  })
+
+  it('checksums and segmentation are not left to the cable', () => {
+    pair = joinedNamespaces()
+    const features = pair.left.exec(['ethtool', '-k', pair.left.device])
+    for (const feature of [
+      'rx-checksumming',
+      'tx-checksumming',
+      'tcp-segmentation-offload',
+      'generic-segmentation-offload',
+      'generic-receive-offload',
+      'tx-udp-segmentation',
+    ]) {
+      expect(features).toMatch(new RegExp(`${feature}: off`))
+    }
+  })
+
+  it('nothing of a pair is left after dispose, however often it is called', async () => {
+    pair = joinedNamespaces()
+    const child = pair.left.spawn(['sleep', '1000'])
+    const ended = new Promise((resolve) => child.on('exit', (_code, signal) => resolve(signal)))
+    pair.dispose()
+    pair.dispose()
+    expect(await ended).toBe('SIGKILL')
+    expect(output('ip', 'netns', 'list')).not.toContain(pair.left.name)
+    expect(output('ip', 'netns', 'list')).not.toContain(pair.right.name)
+  })
+})
+
+requires(
+  'tshark',
+  'capinfos',
+  'shared-captures',
+)('framesOf gives as many packets and bytes as capinfos counts', () => {
+  const file = `${SHARED_CAPTURES}/plain/emix.pcap`
+  const frames = framesOf(file)
+  const counts = output('capinfos', '-T', '-r', '-M', '-c', '-d', file).trim().split('\t')
+  expect([frames.length, frames.reduce((sum, frame) => sum + frame.wireLength, 0)]).toEqual(counts.slice(1).map(Number))
+  for (const frame of frames) expect(frame.bytes.length).toBe(2 * frame.captured)
+})
+
+const BALANCED: Report = {
+  received: 10,
+  delivered: 7,
+  dropped: { 'bad-flags': 2, filtered: 1 },
+  kernelDropped: 0,
+  vnis: {},
+  sinks: [{ sink: 'pcap:a', written: 4, bytes: 400, dropped: { 'sink-overflow': 3 } }],
+}
+
+test('a report that adds up is balanced', () => {
+  expectBalance(BALANCED)
+})
+
+test.each([
+  ['a frame received and not counted again', { ...BALANCED, received: 11 }],
+  ['a frame delivered and missing at a sink', { ...BALANCED, sinks: [{ ...BALANCED.sinks[0]!, written: 3 }] }],
+])('%s is not balanced', (_name, report) => {
+  expect(() => expectBalance(report)).toThrow()
+})
+
+test('a need that is met is not among the unmet', () => {
+  expect(unmet('linux')).toEqual(process.platform === 'linux' ? [] : ['linux'])
+})
