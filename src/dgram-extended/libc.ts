@@ -75,12 +75,13 @@ export interface Libc {
   sendmmsg(fd: number, messages: bigint, count: number, flags: number): number
   send(fd: number, bytes: Memory, length: number, flags: number): number
   close(fd: number): number
-  /** The number of the interface, or 0 when there is none of that name. */
-  ifNameToIndex(name: string): number
   errno(): number
   /** The address of the first byte. It does not keep `memory` alive: whoever stores it stores `memory` beside it. */
   address(memory: Memory): bigint
 }
+
+/** The kernel keeps twice the size asked for in an int. */
+const LARGEST_BUFFER = 0x3fff_ffff
 
 let loaded: Libc | undefined
 
@@ -121,6 +122,19 @@ export function getOption(fd: number, level: number, name: number, subject: stri
   return value[0]!
 }
 
+/**
+ * Asks for a socket buffer of `bytes`: beyond the system's limit where that is permitted, else up to it.
+ * @returns whether it was permitted (CAP_NET_ADMIN)
+ * @throws SyscallError; RangeError when `bytes` is not a size
+ */
+export function setBuffer(fd: number, force: number, name: number, bytes: number, subject: string): boolean {
+  if (!(Number.isInteger(bytes) && bytes > 0 && bytes <= LARGEST_BUFFER))
+    throw new RangeError(`a socket buffer of ${bytes} bytes\nIt must be a whole number from 1 to ${LARGEST_BUFFER}.`)
+  if (libc().setsockopt(fd, SOL_SOCKET, force, Int32Array.of(bytes), 4) === 0) return true
+  setOption(fd, SOL_SOCKET, name, bytes, subject)
+  return false
+}
+
 function load(): Libc {
   if (process.platform !== 'linux') throw new Error(`these system calls are Linux's, and this is ${process.platform}`)
   if (process.arch !== 'x64' && process.arch !== 'arm64')
@@ -145,7 +159,6 @@ function prototypes(koffi: typeof import('koffi')): Libc {
     sendmmsg: library.func('int sendmmsg(int, void *, unsigned int, int)'),
     send: library.func('intptr_t send(int, const void *, size_t, int)'),
     close: library.func('int close(int)'),
-    ifNameToIndex: library.func('unsigned int if_nametoindex(const char *)'),
     errno: () => koffi.errno(),
     address: (memory) => koffi.address(memory),
   }

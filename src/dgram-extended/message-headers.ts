@@ -9,69 +9,67 @@ import {
   MMSGHDR_IOV,
   MMSGHDR_IOVLEN,
   MMSGHDR_NAME,
+  MMSGHDR_NAMELEN,
   MMSGHDR_WORDS,
 } from './libc.ts'
+import { SOCKADDR_BYTES } from './socket-address.ts'
 
-/** Room for the one control message that is asked for, a time stamp. */
-const CONTROL_BYTES = 4 * CMSG_WORDS
+/** Room for the one control message that is asked for, a time stamp: msg_controllen before a call, and after it with one. */
+export const CONTROL_BYTES: number = 4 * CMSG_WORDS
 
 /**
- * An array of struct mmsghdr with the iovecs and the control areas they point to, for recvmmsg and sendmmsg.
+ * An array of struct mmsghdr with the iovec and the control area that each points to, for recvmmsg and sendmmsg.
  * It owns these; the buffers that the iovecs point to are kept alive by whoever sets them.
  */
 export class MessageHeaders {
   /** Header i starts at word `i * MMSGHDR_WORDS`. */
   readonly words: Uint32Array
-  /** Word at which the iovecs start: `iovecsEach` of them for each message. */
+  /** Iovec i starts at word `iovecs + i * IOVEC_WORDS`. */
   readonly iovecs: number
-  /** Word at which the control areas start: `CMSG_WORDS` for each message. */
+  /** Control area i starts at word `controls + i * CMSG_WORDS`. */
   readonly controls: number
   /** Where the array starts, for the kernel: valid as long as this object lives. */
   readonly address: bigint
   readonly #pointers: BigUint64Array
-  readonly #iovecsEach: number
 
-  constructor(count: number, iovecsEach: number) {
+  constructor(count: number) {
     this.iovecs = count * MMSGHDR_WORDS
-    this.controls = this.iovecs + count * iovecsEach * IOVEC_WORDS
+    this.controls = this.iovecs + count * IOVEC_WORDS
     // An ArrayBuffer of its own: V8 may move a small typed array that it allocated by itself.
     const memory = new ArrayBuffer(4 * (this.controls + count * CMSG_WORDS))
     this.words = new Uint32Array(memory)
     this.#pointers = new BigUint64Array(memory)
-    this.#iovecsEach = iovecsEach
     this.address = libc().address(this.words)
     for (let i = 0; i < count; i++) {
-      this.#point(i * MMSGHDR_WORDS + MMSGHDR_IOV, this.address + BigInt(4 * this.#iovec(i, 0)))
-      this.words[i * MMSGHDR_WORDS + MMSGHDR_IOVLEN] = iovecsEach
+      const header = i * MMSGHDR_WORDS
+      this.#point(header + MMSGHDR_IOV, this.#addressOf(this.iovecs + i * IOVEC_WORDS))
+      this.words[header + MMSGHDR_IOVLEN] = 1
     }
   }
 
-  /** Points one iovec of a message at `length` bytes from `address` on. */
-  setBuffer(message: number, iovec: number, address: bigint, length: number): void {
-    const at = this.#iovec(message, iovec)
-    this.#point(at + IOVEC_BASE, address)
-    this.words[at + IOVEC_LEN] = length
+  /** Points the iovec of message i at `length` bytes from `address` on. */
+  setBuffer(i: number, address: bigint, length: number): void {
+    const iovec = this.iovecs + i * IOVEC_WORDS
+    this.#point(iovec + IOVEC_BASE, address)
+    this.words[iovec + IOVEC_LEN] = length
   }
 
-  /** Where the sender's address goes; its size, msg_namelen, is set before every call. */
-  setName(message: number, address: bigint): void {
-    this.#point(message * MMSGHDR_WORDS + MMSGHDR_NAME, address)
+  /** Prepares message i for receiving: `name` is SOCKADDR_BYTES of room for the sender's address. */
+  setReceive(i: number, name: bigint): void {
+    const header = i * MMSGHDR_WORDS
+    this.#point(header + MMSGHDR_NAME, name)
+    this.#point(header + MMSGHDR_CONTROL, this.#addressOf(this.controls + i * CMSG_WORDS))
+    this.rearm(header)
   }
 
-  /** Gives a message its control area. */
-  enableControl(message: number): void {
-    const at = message * MMSGHDR_WORDS
-    this.#point(at + MMSGHDR_CONTROL, this.address + BigInt(4 * (this.controls + message * CMSG_WORDS)))
-    this.words[at + MMSGHDR_CONTROLLEN] = CONTROL_BYTES
+  /** Says anew how much room there is for name and control message: the kernel writes over it what it used. */
+  rearm(header: number): void {
+    this.words[header + MMSGHDR_NAMELEN] = SOCKADDR_BYTES
+    this.words[header + MMSGHDR_CONTROLLEN] = CONTROL_BYTES
   }
 
-  /** The number of bytes in one iovec of a message. */
-  bufferLength(message: number, iovec: number): number {
-    return this.words[this.#iovec(message, iovec) + IOVEC_LEN]!
-  }
-
-  #iovec(message: number, iovec: number): number {
-    return this.iovecs + (message * this.#iovecsEach + iovec) * IOVEC_WORDS
+  #addressOf(word: number): bigint {
+    return this.address + BigInt(4 * word)
   }
 
   #point(word: number, address: bigint): void {

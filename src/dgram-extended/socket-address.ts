@@ -1,5 +1,6 @@
 import { isIPv4, isIPv6, SocketAddress } from 'node:net'
-import { AF_INET, AF_INET6, libc } from './libc.ts'
+import { networkInterfaces } from 'node:os'
+import { AF_INET, AF_INET6 } from './libc.ts'
 
 /** Room for one sender's address: struct sockaddr_in (16 bytes) or sockaddr_in6 (28), in whole 64-bit words. */
 export const SOCKADDR_BYTES = 32
@@ -74,14 +75,25 @@ export function writeSocketAddress(bytes: Uint8Array, at: number, address: strin
   }
   const [literal = '', zone] = address.split('%')
   bytes.set(ipv6Bytes(literal), at + IPV6_ADDRESS)
-  if (zone !== undefined) writeScope(bytes, at + IPV6_SCOPE, zone)
+  if (zone !== undefined) {
+    const scope = scopeOfZone(zone)
+    if (scope === 0) throw new TypeError(`${zone} is no interface with IPv6\n\`ip -6 address\` lists those there are.`)
+    writeScopeId(bytes, at, scope)
+  }
   return SOCKADDR_IN6_BYTES
 }
 
-function writeScope(bytes: Uint8Array, at: number, zone: string): void {
-  const scope = /^\d+$/.test(zone) ? Number(zone) : libc().ifNameToIndex(zone)
-  if (scope === 0) throw new TypeError(`there is no interface ${zone}\n\`ip link\` lists those there are.`)
-  for (let i = 0; i < 4; i++) bytes[at + i] = scope >>> (8 * i)
+/** Writes the number of the interface into the sockaddr_in6 at `at`. */
+export function writeScopeId(bytes: Uint8Array, at: number, scope: number): void {
+  for (let i = 0; i < 4; i++) bytes[at + IPV6_SCOPE + i] = scope >>> (8 * i)
+}
+
+/** The number of the interface that the text behind `%` means, a number or a name; 0 when there is none. */
+export function scopeOfZone(zone: string): number {
+  if (/^\d+$/.test(zone)) return Number(zone)
+  for (const entry of networkInterfaces()[zone] ?? [])
+    if (entry.family === 'IPv6' && entry.scopeid !== 0) return entry.scopeid
+  return 0
 }
 
 function ipv6Bytes(literal: string): Uint8Array {

@@ -14,7 +14,7 @@ import {
   SO_SNDBUFFORCE,
   SOCK_CLOEXEC,
   SOCK_DGRAM,
-  SOL_SOCKET,
+  setBuffer,
   setOption,
   UDP_SEGMENT,
 } from './libc.ts'
@@ -60,11 +60,11 @@ export class UdpSender {
     const memory = new Uint8Array(new ArrayBuffer(MESSAGES * STRIDE))
     const address = this.#c.address(memory)
     const length = longestMessage(options)
-    this.#headers = new MessageHeaders(MESSAGES, 1)
+    this.#headers = new MessageHeaders(MESSAGES)
     const messages: Uint8Array[] = []
     for (let i = 0; i < MESSAGES; i++) {
       messages.push(memory.subarray(i * STRIDE, i * STRIDE + length))
-      this.#headers.setBuffer(i, 0, address + BigInt(i * STRIDE), length)
+      this.#headers.setBuffer(i, address + BigInt(i * STRIDE), length)
     }
     this.messages = messages
   }
@@ -139,8 +139,7 @@ function longestMessage({ address, segmentBytes }: UdpSenderOptions): number {
 function configure(fd: number, options: UdpSenderOptions, subject: string): void {
   const c = libc()
   const { address, port, segmentBytes, sourcePort, sendBuffer } = options
-  if (sendBuffer !== undefined && c.setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, Int32Array.of(sendBuffer), 4) < 0)
-    setOption(fd, SOL_SOCKET, SO_SNDBUF, sendBuffer, subject)
+  if (sendBuffer !== undefined) setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, sendBuffer, subject)
   if (segmentBytes !== undefined) setOption(fd, IPPROTO_UDP, UDP_SEGMENT, segmentBytes, subject)
   const name = new Uint8Array(SOCKADDR_BYTES)
   if (sourcePort !== undefined) {

@@ -1,0 +1,11 @@
+// biome-ignore-all lint/performance/noBarrelFile: this is the package's export `mirror-collector/dgram-extended`, for programs outside, and an export names one file; inside src every import names the file it needs
+export { DatagramArena, HEADROOM_BYTES } from './datagram-arena.ts'
+export type { DatagramColumns } from './datagram-columns.ts'
+export { systemCallsUnavailable } from './libc.ts'
+export { NodeUdpSocket, type NodeUdpSocketOptions } from './node-udp-socket.ts'
+export { Poller } from './poller.ts'
+export { addressOffset, addressText, familyAt, portAt, SOCKADDR_BYTES, scopeIdAt } from './socket-address.ts'
+export { SyscallError } from './syscall-error.ts'
+export { UdpSender, type UdpSenderOptions } from './udp-sender.ts'
+export { UdpSocket, type UdpSocketOptions } from './udp-socket.ts'
+export { readUdpStatistics, type UdpStatistics } from './udp-statistics.ts'

@@ -1,0 +1,40 @@
+import { fstatSync } from 'node:fs'
+import { libc, SK_MEMINFO_DROPS, SK_MEMINFO_VARS, SO_MEMINFO, SOL_SOCKET } from './libc.ts'
+import { readUdpStatistics } from './udp-statistics.ts'
+
+/** Turns the kernel's 32-bit counter into an exact total: exact as long as it is read once per 4 294 967 296 drops. */
+export class KernelDrops {
+  readonly #read: () => number | undefined
+  #last = 0
+  #total = 0
+
+  /** `read` gives the counter, which was 0 when the socket was opened, or undefined where nobody tells. */
+  constructor(read: () => number | undefined) {
+    this.#read = read
+  }
+
+  total(): number {
+    const now = this.#read() ?? this.#last
+    this.#total += (now - this.#last) >>> 0
+    this.#last = now
+    return this.#total
+  }
+}
+
+/**
+ * The socket's counter of drops from SO_MEMINFO (Linux 4.12). It is exact at any moment, whereas SO_RXQ_OVFL tells with each
+ * datagram what was lost before that one: a control message to read each time, and silence about the last losses.
+ */
+export function memoryInfoDrops(fd: number): number | undefined {
+  const values = new Uint32Array(SK_MEMINFO_VARS)
+  const length = Uint32Array.of(values.byteLength)
+  if (libc().getsockopt(fd, SOL_SOCKET, SO_MEMINFO, values, length) < 0) return undefined
+  return length[0]! > 4 * SK_MEMINFO_DROPS ? values[SK_MEMINFO_DROPS] : undefined
+}
+
+/** The same counter from /proc/net/udp, for kernels and sandboxes that refuse SO_MEMINFO; undefined once closed (-1). */
+export function listedDrops(fd: number, family: 4 | 6): number | undefined {
+  if (fd < 0) return undefined
+  const inode = fstatSync(fd).ino
+  return readUdpStatistics(family)?.find((socket) => socket.inode === inode)?.drops
+}
