@@ -1,0 +1,104 @@
+import { closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Place } from './place.ts'
+import { Program } from './program.ts'
+import { COMMAND } from './receivers.ts'
+import { measured, type Row, type Settings } from './report.ts'
+import { median } from './statistics.ts'
+import { OUTER_BYTES, PACKET_SEQUENCE_OFFSET, vxlanPacket } from './traffic.ts'
+
+const PACKET_BYTES = 800
+const RECORD_HEADER_BYTES = 16
+const FILE_HEADER_BYTES = 24
+/** draft-ietf-opsawg-pcap: microseconds, version 2.4, 262144 bytes, Ethernet. */
+const FILE_HEADER = Uint32Array.of(0xa1b2c3d4, 2 | (4 << 16), 0, 0, 262_144, 1)
+const PACKETS_PER_WRITE = 1000
+
+interface Times {
+  readonly wall: number
+  readonly cpu: number
+}
+
+/** `mirror-collector decap` takes the tunnel off a capture file; tcpdump only copies the same file. */
+export async function offline(place: Place, settings: Settings): Promise<Row[]> {
+  const packets = settings.quick ? 200_000 : 1_000_000
+  const input = join(place.folder, 'offline.pcap')
+  const output = join(place.folder, 'offline-out.pcap')
+  writeCapture(input, packets)
+  // tcpdump would otherwise become a user who may not write here.
+  const copy = ['tcpdump', '-Z', 'root', '-r', input, '-w', output]
+  const decap = [process.execPath, COMMAND, 'decap', input, '--out', `pcap:${output}`]
+  const record = RECORD_HEADER_BYTES + PACKET_BYTES
+  const ours: Times[] = []
+  const theirs: Times[] = []
+  // The first of each finds memory that nothing has touched yet, and is not counted.
+  for (let i = 0; i <= Math.max(3, settings.repeats); i++) {
+    const a = await timed(decap, output, FILE_HEADER_BYTES + packets * (record - OUTER_BYTES))
+    const b = await timed(copy, output, FILE_HEADER_BYTES + packets * record)
+    if (i === 0) continue
+    ours.push(a)
+    theirs.push(b)
+  }
+  rmSync(input)
+  const what = `${packets / 1e6} M packets of ${PACKET_BYTES} bytes`
+  return [
+    compare(
+      `decap of ${what}, elapsed`,
+      ours.map(({ wall }) => wall),
+      theirs.map(({ wall }) => wall),
+    ),
+    compare(
+      `decap of ${what}, CPU`,
+      ours.map(({ cpu }) => cpu),
+      theirs.map(({ cpu }) => cpu),
+    ),
+  ]
+}
+
+function compare(measure: string, ours: number[], theirs: number[]): Row {
+  return measured({
+    part: 'offline',
+    measure,
+    ours: `${median(ours).toFixed(2)} s`,
+    yardstick: `tcpdump -r -w: ${median(theirs).toFixed(2)} s`,
+    ratio: median(ours) / median(theirs),
+    atMost: 1,
+    samples: [ours, theirs],
+  })
+}
+
+/** Runs a command to its end and removes its output, which must have `outputBytes`. */
+async function timed(argv: readonly string[], output: string, outputBytes: number): Promise<Times> {
+  const script = 'TIMEFORMAT="%3R %3U %3S"; time "$@"'
+  const { stderr } = await new Program(['bash', '-c', script, 'bash', ...argv]).ended()
+  const size = statSync(output).size
+  rmSync(output)
+  if (size !== outputBytes) throw new Error(`${argv.join(' ')}: wrote ${size} bytes, not ${outputBytes}\n${stderr}`)
+  const [wall, user, system] = stderr.trim().split('\n').at(-1)!.split(' ').map(Number)
+  process.stderr.write(`  ${argv[0] === 'tcpdump' ? 'tcpdump' : 'decap'}: ${wall} s, CPU ${user} + ${system} s\n`)
+  return { wall: wall!, cpu: user! + system! }
+}
+
+function writeCapture(path: string, packets: number): void {
+  const packet = vxlanPacket(PACKET_BYTES)
+  const record = RECORD_HEADER_BYTES + PACKET_BYTES
+  const chunk = new Uint8Array(PACKETS_PER_WRITE * record)
+  const view = new DataView(chunk.buffer)
+  for (let i = 0; i < PACKETS_PER_WRITE; i++) {
+    view.setUint32(i * record + 8, PACKET_BYTES, true)
+    view.setUint32(i * record + 12, PACKET_BYTES, true)
+    chunk.set(packet, i * record + RECORD_HEADER_BYTES)
+  }
+  const fd = openSync(path, 'wx')
+  writeSync(fd, FILE_HEADER)
+  for (let first = 0; first < packets; first += PACKETS_PER_WRITE) {
+    for (let i = 0; i < PACKETS_PER_WRITE; i++) {
+      const microseconds = (first + i) * 10
+      view.setUint32(i * record, 1_700_000_000 + Math.floor(microseconds / 1e6), true)
+      view.setUint32(i * record + 4, microseconds % 1e6, true)
+      view.setUint32(i * record + RECORD_HEADER_BYTES + PACKET_SEQUENCE_OFFSET, first + i)
+    }
+    writeSync(fd, chunk)
+  }
+  closeSync(fd)
+}
