@@ -1,0 +1,312 @@
+import { Account, type CaptureEvents } from './account.ts'
+import { CaptureFile, type FileContext } from './capture-file.ts'
+import { cannotCreate, checkFolder } from './create-errors.ts'
+import { type Destination, type FileCalls, Stream, SYSTEM_CALLS } from './destination.ts'
+import { errorCode } from './errors.ts'
+import type { SeriesStatistics } from './file-interfaces.ts'
+import { existingFiles, FileNames } from './file-names.ts'
+import { OpenFiles } from './open-files.ts'
+import type { PathTemplate, Series } from './path-template.ts'
+import { countRecords, type RecordFormat, recordsBefore, recordsUntil } from './record-format.ts'
+import { checkedKeep, type FileInUse, type Keep, Retention } from './retention.ts'
+import { ALWAYS, checkedRotation, intervalAt, type Rotation } from './rotation.ts'
+
+/** Settings of {@link CaptureFiles}. */
+export interface CaptureFilesOptions {
+  readonly format: RecordFormat
+  readonly path: PathTemplate | 'stdout'
+  /** Without it a file goes on until `reopen` or `close`. Streams (standard output, FIFO, device) are not rotated. */
+  readonly rotate?: Rotation
+  readonly keep?: Keep
+  readonly compress?: 'gzip'
+  /** Descriptors of files open at a time, 1 or more; 128 by default. A file beyond them is closed and gone on with later. */
+  readonly maxOpenFiles?: number
+  /** The series that an index stands for; asked once for each index. */
+  series(index: number): Series
+  /** Counts for the statistics block at a file's end; without it the file's own are used. */
+  statistics?(series: number): SeriesStatistics
+  /** Asked about every millisecond while a pipe is full; false gives up, so that a thread can be stopped. Default: wait. */
+  keepWaiting?(): boolean
+  readonly events: CaptureEvents
+}
+
+/** The files of all series that have the same names: one series, unless the path leaves fields out. */
+interface Slot {
+  readonly key: string
+  readonly series: Series
+  file: CaptureFile | undefined
+}
+
+const NO_SERIES: Series = { encapsulation: 'none', tunnelId: 0 }
+const DEFAULT_OPEN_FILES = 128
+
+/** Writes whole records to the files they belong in: names, rotation, retention, compression, and what to do when the disk refuses. */
+export class CaptureFiles {
+  readonly #options: CaptureFilesOptions
+  readonly #template: PathTemplate | undefined
+  readonly #rotation: Rotation
+  readonly #context: FileContext
+  readonly #account: Account
+  readonly #names: FileNames | undefined
+  readonly #openFiles: OpenFiles
+  readonly #slots = new Map<string, Slot>()
+  readonly #slotOfSeries = new Map<number, Slot>()
+  /** Files with records that wait for the commit. */
+  readonly #touched = new Set<CaptureFile>()
+  #retention: Retention | undefined
+  #retentionIsDue = false
+  readonly #stream: Destination | undefined
+
+  /** `calls` is for tests that make the system stop in the middle of a write. */
+  constructor(options: CaptureFilesOptions, calls: FileCalls = SYSTEM_CALLS) {
+    this.#options = options
+    this.#rotation = checkedRotation(options.rotate ?? {})
+    this.#openFiles = new OpenFiles(options.maxOpenFiles ?? DEFAULT_OPEN_FILES)
+    this.#account = new Account(options.events)
+    const keepWaiting = (): boolean => options.keepWaiting?.() ?? true
+    if (options.path === 'stdout') {
+      this.#stream = Stream.standardOutput(calls, keepWaiting)
+    } else {
+      this.#template = options.compress === 'gzip' ? options.path.gzipped() : options.path
+      this.#names = new FileNames(this.#template, calls, keepWaiting)
+    }
+    this.#context = {
+      format: options.format,
+      gzip: options.compress === 'gzip',
+      calls,
+      account: this.#account,
+      events: options.events,
+      describe: (index) => {
+        const { encapsulation, tunnelId } = options.series(index)
+        return { name: `${encapsulation}-${tunnelId}`, description: `${encapsulation} tunnel ${tunnelId}` }
+      },
+      statistics: options.statistics?.bind(options),
+    }
+  }
+
+  /** Frames that are in files. */
+  get written(): number {
+    return this.#account.written
+  }
+
+  /** Frames that could not be written. After a commit `written + droppedFrames` is what was added, but for one frame that a stalled pipe has half. */
+  get droppedFrames(): number {
+    return this.#account.dropped
+  }
+
+  /** Bytes in files, headers and blocks included, after compression. */
+  get bytes(): number {
+    return this.#account.bytes
+  }
+
+  /** Regular files that are open. */
+  get openFiles(): number {
+    return this.#openFiles.size
+  }
+
+  /**
+   * Creates the first file, or, where its name needs a series, checks the folder; so that a path that cannot be written is known before
+   * anything is received. Throws a {@link CannotCreateError}.
+   */
+  open(nowSeconds: number): void {
+    const template = this.#template
+    if (template !== undefined) this.#findEarlierFiles(template)
+    if (template?.hasSeriesFields) {
+      checkFolder(template.folder)
+      return
+    }
+    const slot = this.#slotNamed('', NO_SERIES)
+    const isRotating = this.#rotation.bytes !== undefined || this.#rotation.seconds !== undefined
+    const file = this.#newFile(slot, nowSeconds, !isRotating && template?.hasTimeFields === false)
+    slot.file = file
+    try {
+      file.open()
+    } catch (error) {
+      const path = template?.text ?? 'standard output'
+      // ENXIO: a FIFO that nobody reads yet; its reader may come at any time.
+      if (errorCode(error) !== 'ENXIO') throw cannotCreate(path, error)
+      this.#account.lost(file, 0, new Error('it has no reader yet'), path)
+    }
+    this.#openFiles.note(file)
+    this.#enforceRetention()
+  }
+
+  /**
+   * Takes whole records of one series: `frames` of them in [start, end) of `bytes`; `firstSecond` is the time of the first one, no one
+   * is later than `lastSecond`. Borrowed until `commit` returns; their interface ids may be rewritten.
+   */
+  add(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    frames: number,
+    firstSecond: number,
+    lastSecond: number,
+    series: number,
+  ): void {
+    if (this.#account.hasEnded) {
+      this.#account.ended(frames)
+      return
+    }
+    const slot = this.#slotOf(series)
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    let at = start
+    let left = frames
+    while (at < end) {
+      const second = at === start ? firstSecond : this.#options.format.secondsAt(view, at)
+      const file = this.#fileFor(slot, second, this.#options.format.lengthAt(view, at), series)
+      const cut = this.#cut(file, view, at, end, lastSecond, series)
+      const count = cut === end ? left : countRecords(this.#options.format, view, at, cut)
+      file.append(bytes, view, at, cut, count, series)
+      this.#touched.add(file)
+      at = cut
+      left -= count
+    }
+  }
+
+  /** Writes what was added. Never throws for what the disk or a reader does. */
+  commit(): void {
+    for (const file of this.#touched) this.#flush(file)
+    this.#touched.clear()
+    this.#account.settle()
+    this.#enforceRetention()
+  }
+
+  /** Finishes files whose interval has ended without a record past it, and tries again to create what could not be. Call it about once a second. */
+  tick(nowSeconds: number): void {
+    if (this.#account.hasEnded) return
+    for (const slot of this.#slots.values()) {
+      const file = slot.file
+      if (file === undefined) continue
+      if (!file.isCreated) this.#flush(file)
+      else if (!file.isStream && file.interval.end <= nowSeconds) this.#finish(slot, file)
+    }
+    this.#account.settle()
+    this.#enforceRetention()
+  }
+
+  /** Finishes all files; the next records go to new ones. Streams go on. */
+  reopen(): void {
+    this.commit()
+    for (const slot of this.#slots.values()) {
+      if (slot.file !== undefined && !slot.file.isStream) this.#finish(slot, slot.file)
+    }
+    this.#enforceRetention()
+  }
+
+  /** Writes what was added and finishes all files. May be called again. */
+  close(): void {
+    this.commit()
+    for (const slot of this.#slots.values()) {
+      if (slot.file !== undefined) this.#finish(slot, slot.file)
+    }
+    this.#enforceRetention()
+  }
+
+  #findEarlierFiles(template: PathTemplate): void {
+    const { keep, events } = this.#options
+    const isNumbered = this.#rotation.bytes !== undefined || this.#rotation.seconds !== undefined
+    if (keep === undefined && !isNumbered) return
+    const earlier = existingFiles(template)
+    if (!template.hasTimeFields && isNumbered) this.#names?.continueNumbering(earlier)
+    if (keep !== undefined) this.#retention = new Retention(checkedKeep(keep), earlier, events)
+  }
+
+  #slotOf(series: number): Slot {
+    const known = this.#slotOfSeries.get(series)
+    if (known !== undefined) return known
+    const template = this.#template
+    const description = template?.hasSeriesFields ? this.#options.series(series) : NO_SERIES
+    const slot = this.#slotNamed(template?.seriesKey(description) ?? '', description)
+    this.#slotOfSeries.set(series, slot)
+    return slot
+  }
+
+  #slotNamed(key: string, series: Series): Slot {
+    let slot = this.#slots.get(key)
+    if (slot === undefined) {
+      slot = { key, series, file: undefined }
+      this.#slots.set(key, slot)
+    }
+    return slot
+  }
+
+  /** The slot's file, a new one if a record of that time, length and series does not belong in the present one any more. */
+  #fileFor(slot: Slot, second: number, recordBytes: number, series: number): CaptureFile {
+    if (slot.file !== undefined) this.#rotate(slot, slot.file, second, recordBytes, series)
+    slot.file ??= this.#newFile(slot, second)
+    return slot.file
+  }
+
+  /** Empties the slot if its file is over for such a record. */
+  #rotate(slot: Slot, file: CaptureFile, second: number, recordBytes: number, series: number): void {
+    if (file.isStream) return
+    const limit = this.#rotation.bytes ?? Number.POSITIVE_INFINITY
+    const isFull = !file.isEmpty && file.sizeWith(recordBytes, series) > limit
+    if (second >= file.interval.end || isFull) this.#finish(slot, file)
+    else if (second < file.interval.start && file.isEmpty && file.isCreated) {
+      // Opened for the present, but the records are of the past: they get a file with their own time in its name.
+      file.discard()
+      this.#release(slot, file)
+    }
+  }
+
+  /** Where the records that fit the file end; behind the first one at least. */
+  #cut(file: CaptureFile, view: DataView, at: number, end: number, lastSecond: number, series: number): number {
+    const format = this.#options.format
+    if (file.isStream) return end
+    let cut = end
+    const limit = this.#rotation.bytes
+    if (limit !== undefined && file.sizeWith(end - at, series) > limit) {
+      const room = limit - file.sizeWith(0, series)
+      cut = Math.max(recordsBefore(format, view, at, end, at + room), at + format.lengthAt(view, at))
+    }
+    return lastSecond >= file.interval.end ? recordsUntil(format, view, at, cut, file.interval.end) : cut
+  }
+
+  #newFile(slot: Slot, second: number, mustHaveOwnName = false): CaptureFile {
+    const { seconds } = this.#rotation
+    const interval = seconds === undefined ? ALWAYS : intervalAt(second, seconds)
+    const nameSecond = seconds === undefined ? second : interval.start
+    let isStrict = mustHaveOwnName
+    return new CaptureFile(this.#context, interval, () => {
+      if (this.#stream !== undefined) return { path: '-', destination: this.#stream }
+      this.#retentionIsDue = true
+      const names = this.#names!
+      if (!isStrict) return names.create(nameSecond, slot.series)
+      isStrict = false
+      return names.createUnnumbered(nameSecond, slot.series)
+    })
+  }
+
+  #flush(file: CaptureFile): void {
+    this.#openFiles.makeRoomFor(file)
+    file.flush()
+    this.#openFiles.note(file)
+  }
+
+  #finish(slot: Slot, file: CaptureFile): void {
+    this.#openFiles.makeRoomFor(file)
+    const path = file.finish()
+    this.#openFiles.note(file)
+    if (path !== undefined) this.#retention?.add({ path, seriesKey: slot.key })
+    this.#release(slot, file)
+  }
+
+  #release(slot: Slot, file: CaptureFile): void {
+    this.#retentionIsDue = true
+    this.#account.finished(file)
+    this.#touched.delete(file)
+    slot.file = undefined
+  }
+
+  #enforceRetention(): void {
+    if (!this.#retentionIsDue) return
+    this.#retentionIsDue = false
+    const inUse: FileInUse[] = []
+    for (const { key, file } of this.#slots.values()) {
+      if (file?.isCreated && !file.isStream) inUse.push({ path: file.path, seriesKey: key })
+    }
+    this.#retention?.enforce(inUse)
+  }
+}

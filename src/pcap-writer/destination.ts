@@ -1,0 +1,184 @@
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, writevSync } from 'node:fs'
+import { errorCode } from './errors.ts'
+import type { Boundaries } from './record-ranges.ts'
+
+const STANDARD_OUTPUT = 1
+const STREAM_FLAGS = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY
+
+/** The one system call that can stop halfway; tests put one in its place that does. */
+export interface FileCalls {
+  writev(fd: number, parts: readonly Uint8Array[]): number
+}
+
+export const SYSTEM_CALLS: FileCalls = { writev: (fd, parts) => writevSync(fd, parts) }
+
+/** What became of the bytes of one write. */
+export interface WriteOutcome {
+  /** Bytes that stay, ending on a boundary. */
+  readonly kept: number
+  /** Bytes behind `kept`, up to the next boundary, that are partly out and go before everything else. */
+  readonly begun: number
+  /** Why not all was kept; undefined if all was. */
+  readonly error: unknown
+}
+
+/** An open descriptor that records are written to. */
+export interface Destination {
+  /** Only a file can be reopened, removed, and cut back to a whole record. */
+  readonly isFile: boolean
+  readonly isStandardOutput: boolean
+  write(parts: readonly Uint8Array[], boundaries: (written: number) => Boundaries): WriteOutcome
+  /** Completes what an earlier write began. `lost`: nobody can read it any more. */
+  settle(): 'whole' | 'begun' | 'lost'
+  close(): void
+}
+
+/** A regular file that this process created. Throws from `write` only if a failed write cannot be cut back. */
+export class RegularFile implements Destination {
+  readonly isFile = true
+  readonly isStandardOutput = false
+  /** Device and inode: tells this file from another that took its name. */
+  readonly identity: string
+  readonly #fd: number
+  readonly #calls: FileCalls
+
+  private constructor(fd: number, calls: FileCalls) {
+    this.#fd = fd
+    this.#calls = calls
+    const { dev, ino } = fstatSync(fd)
+    this.identity = `${dev}:${ino}`
+  }
+
+  /** Fails with EEXIST if the name is taken, even by a symbolic link that leads nowhere. Readable by owner and group. */
+  static create(path: string, calls: FileCalls): RegularFile {
+    const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_EXCL
+    return new RegularFile(openSync(path, flags, 0o640), calls)
+  }
+
+  /** Undefined if the name no longer leads to the file it did. */
+  static reopen(path: string, identity: string, calls: FileCalls): RegularFile | undefined {
+    let fd: number
+    try {
+      fd = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    } catch (error) {
+      if (['ENOENT', 'ELOOP', 'ENXIO', 'EISDIR', 'ENOTDIR'].includes(errorCode(error))) return undefined
+      throw error
+    }
+    const file = new RegularFile(fd, calls)
+    if (file.identity === identity) return file
+    file.close()
+    return undefined
+  }
+
+  write(parts: readonly Uint8Array[], boundaries: (written: number) => Boundaries): WriteOutcome {
+    const { written, error } = writeAll(this.#fd, parts, this.#calls, () => false)
+    if (error === undefined) return { kept: written, begun: 0, error }
+    const kept = boundaries(written).down
+    if (kept < written) ftruncateSync(this.#fd, fstatSync(this.#fd).size - (written - kept))
+    return { kept, begun: 0, error }
+  }
+
+  settle(): 'whole' {
+    return 'whole'
+  }
+
+  close(): void {
+    closeSync(this.#fd)
+  }
+}
+
+/** Standard output, a FIFO or a device: what is out cannot be taken back, so a record that was begun is completed first. */
+export class Stream implements Destination {
+  readonly isFile = false
+  readonly isStandardOutput: boolean
+  readonly #fd: number
+  readonly #calls: FileCalls
+  readonly #keepWaiting: () => boolean
+  #owed: readonly Uint8Array[] = []
+
+  private constructor(fd: number, isStandardOutput: boolean, calls: FileCalls, keepWaiting: () => boolean) {
+    this.#fd = fd
+    this.#calls = calls
+    this.#keepWaiting = keepWaiting
+    this.isStandardOutput = isStandardOutput
+  }
+
+  /** Fails with ENXIO while nobody reads a FIFO. */
+  static open(path: string, calls: FileCalls, keepWaiting: () => boolean): Stream {
+    return new Stream(openSync(path, STREAM_FLAGS), false, calls, keepWaiting)
+  }
+
+  static standardOutput(calls: FileCalls, keepWaiting: () => boolean): Stream {
+    const kind = fstatSync(STANDARD_OUTPUT)
+    // O_NONBLOCK belongs to the open file, which a shell's other programs share: opened anew through /proc it is ours alone.
+    // A regular file must not be: the new descriptor would start at its beginning.
+    const canBeReopened = kind.isFIFO() || kind.isCharacterDevice()
+    const fd = canBeReopened ? openSync(`/proc/self/fd/${STANDARD_OUTPUT}`, STREAM_FLAGS) : STANDARD_OUTPUT
+    return new Stream(fd, true, calls, keepWaiting)
+  }
+
+  write(parts: readonly Uint8Array[], boundaries: (written: number) => Boundaries): WriteOutcome {
+    const { written, error } = writeAll(this.#fd, parts, this.#calls, () => this.#wait())
+    if (error === undefined) return { kept: written, begun: 0, error }
+    const { down, up } = boundaries(written)
+    // Copied: the memory is borrowed, and the rest is written after its lender has it back.
+    if (up > down) this.#owed = [copyOf(parts, written, up)]
+    return { kept: down, begun: up - down, error }
+  }
+
+  settle(): 'whole' | 'begun' | 'lost' {
+    const { written, error } = writeAll(this.#fd, this.#owed, this.#calls, () => this.#wait())
+    this.#owed = behind(this.#owed, written)
+    if (error === undefined) return 'whole'
+    return errorCode(error) === 'EPIPE' ? 'lost' : 'begun'
+  }
+
+  close(): void {
+    if (this.#fd !== STANDARD_OUTPUT) closeSync(this.#fd)
+  }
+
+  /** Short steps, so that a thread that is told to stop does, however long the reader pauses. */
+  #wait(): boolean {
+    if (!this.#keepWaiting()) return false
+    Atomics.wait(PAUSE, 0, 0, 1)
+    return true
+  }
+}
+
+const PAUSE = new Int32Array(new SharedArrayBuffer(4))
+
+function writeAll(
+  fd: number,
+  parts: readonly Uint8Array[],
+  calls: FileCalls,
+  waitForRoom: () => boolean,
+): { written: number; error: unknown } {
+  let written = 0
+  let rest = parts
+  while (rest.length > 0) {
+    try {
+      const more = calls.writev(fd, rest)
+      if (more === 0) return { written, error: new Error('the system wrote nothing and named no error') }
+      written += more
+      rest = behind(rest, more)
+    } catch (error) {
+      if (errorCode(error) !== 'EAGAIN' || !waitForRoom()) return { written, error }
+    }
+  }
+  return { written, error: undefined }
+}
+
+/** The parts without their first `count` bytes. */
+function behind(parts: readonly Uint8Array[], count: number): Uint8Array[] {
+  let skip = count
+  const rest: Uint8Array[] = []
+  for (const part of parts) {
+    if (skip < part.length) rest.push(skip === 0 ? part : part.subarray(skip))
+    skip = Math.max(skip - part.length, 0)
+  }
+  return rest
+}
+
+function copyOf(parts: readonly Uint8Array[], start: number, end: number): Uint8Array {
+  return Buffer.concat(behind(parts, start), end - start)
+}

@@ -1,0 +1,108 @@
+import { lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type Destination, type FileCalls, RegularFile, Stream } from './destination.ts'
+import { errorCode } from './errors.ts'
+import type { PathMatcher, PathTemplate, Series } from './path-template.ts'
+
+/** A regular file that a template could have made, in this run or in an earlier one. */
+export interface ExistingFile {
+  readonly path: string
+  readonly seriesKey: string
+  readonly number: number
+  readonly bytes: number
+  readonly modifiedMilliseconds: number
+}
+
+/** Gives every new file a name that is free. */
+export class FileNames {
+  readonly #template: PathTemplate
+  readonly #calls: FileCalls
+  readonly #keepWaiting: () => boolean
+  /** Per series: the name before numbering and the number of its last file. */
+  readonly #last = new Map<string, { base: string | undefined; number: number }>()
+
+  constructor(template: PathTemplate, calls: FileCalls, keepWaiting: () => boolean) {
+    this.#template = template
+    this.#calls = calls
+    this.#keepWaiting = keepWaiting
+  }
+
+  /** Numbers of an earlier run go on, so that a name that retention has freed is not given to a newer file. Without time fields only. */
+  continueNumbering(existing: readonly ExistingFile[]): void {
+    for (const { seriesKey, number } of existing) {
+      const last = this.#last.get(seriesKey)
+      if (last === undefined || number > last.number) this.#last.set(seriesKey, { base: undefined, number })
+    }
+  }
+
+  /** Creates the next file of a series. An existing FIFO or character device of that name is opened as it is. Throws system errors. */
+  create(second: number, series: Series): { path: string; destination: Destination } {
+    const key = this.#template.seriesKey(series)
+    const base = this.#template.expand(second, series, 0)
+    const last = this.#last.get(key)
+    let number = last !== undefined && (last.base ?? base) === base ? last.number + 1 : 0
+    for (;;) {
+      const path = this.#template.expand(second, series, number)
+      const destination = this.#createAt(path)
+      if (destination?.isFile) this.#last.set(key, { base, number })
+      if (destination !== undefined) return { path, destination }
+      number++
+    }
+  }
+
+  /** The same, but fails with EEXIST where a number would have been needed. */
+  createUnnumbered(second: number, series: Series): { path: string; destination: Destination } {
+    const path = this.#template.expand(second, series, 0)
+    const destination = this.#createAt(path)
+    if (destination === undefined) throw Object.assign(new Error('the file exists'), { code: 'EEXIST', path })
+    if (destination.isFile) this.#last.set(this.#template.seriesKey(series), { base: path, number: 0 })
+    return { path, destination }
+  }
+
+  /** Undefined if the name is taken. */
+  #createAt(path: string): Destination | undefined {
+    try {
+      return RegularFile.create(path, this.#calls)
+    } catch (error) {
+      if (errorCode(error) === 'ENOENT' && dirname(path) !== this.#template.folder) {
+        mkdirSync(dirname(path), { recursive: true })
+        return RegularFile.create(path, this.#calls)
+      }
+      if (errorCode(error) !== 'EEXIST') throw error
+    }
+    const kind = statSync(path, { throwIfNoEntry: false })
+    const isStream = kind?.isFIFO() || kind?.isCharacterDevice()
+    return isStream ? Stream.open(path, this.#calls, this.#keepWaiting) : undefined
+  }
+}
+
+/** The template's files that are there already, oldest first. A folder that cannot be read has none. */
+export function existingFiles(template: PathTemplate): ExistingFile[] {
+  const found: ExistingFile[] = []
+  collect(template.folder, template.matchers(), '', found)
+  return found.sort((a, b) => a.modifiedMilliseconds - b.modifiedMilliseconds || a.number - b.number)
+}
+
+function collect(folder: string, matchers: readonly PathMatcher[], key: string, found: ExistingFile[]): void {
+  const [matcher, ...deeper] = matchers
+  for (const name of namesIn(folder)) {
+    const match = matcher?.match(name)
+    if (match === undefined) continue
+    const path = join(folder, name)
+    const seriesKey = key + match.seriesKey
+    const kind = lstatSync(path, { throwIfNoEntry: false })
+    if (deeper.length > 0) {
+      if (kind?.isDirectory()) collect(path, deeper, seriesKey, found)
+    } else if (kind?.isFile()) {
+      found.push({ path, seriesKey, number: match.number, bytes: kind.size, modifiedMilliseconds: kind.mtimeMs })
+    }
+  }
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
+}
