@@ -31,5 +31,9 @@ export interface FailureMessage {
 export function toFailureMessage(error: unknown): FailureMessage {
   if (error instanceof Failure) return { exitCode: error.exitCode, what: error.message, mend: error.mend }
   const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
-  return { exitCode: EXIT_SOFTWARE, what, mend: 'This is a defect of mirror-collector: please report it with this text.' }
+  return {
+    exitCode: EXIT_SOFTWARE,
+    what,
+    mend: 'This is a defect of mirror-collector: please report it with this text.',
+  }
 }

@@ -46,4 +46,17 @@ export class FrameBatch {
     this.peer = new Uint16Array(capacity)
     this.linkType = new Uint16Array(capacity)
   }
+
+  /** Gives row `to` what row `from` has: how a stage closes the gap behind a row it leaves out. */
+  moveRow(from: number, to: number): void {
+    this.offset[to] = this.offset[from]!
+    this.captured[to] = this.captured[from]!
+    this.wireLength[to] = this.wireLength[from]!
+    this.seconds[to] = this.seconds[from]!
+    this.nanoseconds[to] = this.nanoseconds[from]!
+    this.tunnelId[to] = this.tunnelId[from]!
+    this.encapsulation[to] = this.encapsulation[from]!
+    this.peer[to] = this.peer[from]!
+    this.linkType[to] = this.linkType[from]!
+  }
 }

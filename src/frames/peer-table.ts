@@ -93,9 +93,7 @@ export class PeerTable {
 
   #equals(words: Uint32Array, at: number): boolean {
     const key = this.#key
-    return (
-      words[at + 3] === key[3] && words[at + 2] === key[2] && words[at + 1] === key[1] && words[at] === key[0]
-    )
+    return words[at + 3] === key[3] && words[at + 2] === key[2] && words[at + 1] === key[1] && words[at] === key[0]
   }
 
   #hash(): number {

@@ -50,7 +50,7 @@ interface Slot {
  * slots are taken. A completed datagram stays valid until `endBatch()`, so there must be more slots than one batch has rows.
  *
  * `incomplete` counts the pieces that were given up; `reassembled` those that live on in a completed datagram beside
- * the piece that came last. Their sum, the completions and `held()` are all the pieces that ever came.
+ * the piece that came last. Their sum, the completions and `held` are all the pieces that ever came.
  */
 export class Reassembler {
   start = 0
@@ -58,6 +58,8 @@ export class Reassembler {
   wireLength = 0
   reassembled = 0
   incomplete = 0
+  /** Pieces that wait for others. */
+  held = 0
 
   readonly #bytes: Uint8Array
   readonly #byteOffset: number
@@ -94,6 +96,7 @@ export class Reassembler {
     const index = this.#find(seconds)
     const slot = this.#slots[index]!
     slot.pieces++
+    this.held++
     if (!this.#place(index, piece, at, Math.min(captured, wireLength), wireLength)) {
       this.#giveUp(index)
       return PIECE_REFUSED
@@ -103,17 +106,11 @@ export class Reassembler {
     this.wireLength = slot.total
     this.captured = Math.min(slot.total, slot.cutAt)
     this.reassembled += slot.pieces - 1
+    this.held -= slot.pieces
     slot.pieces = 0
     this.#hashes[index] = NOT_WAITING
     this.#completed.push(index)
     return PIECE_COMPLETED
-  }
-
-  /** Pieces that wait for others. */
-  held(): number {
-    let pieces = 0
-    for (const slot of this.#slots) pieces += slot.pieces
-    return pieces
   }
 
   /** The sinks are done with the datagrams that were completed: their memory may be used again. */
@@ -203,6 +200,7 @@ export class Reassembler {
 
   #giveUp(index: number): void {
     this.incomplete += this.#slots[index]!.pieces
+    this.held -= this.#slots[index]!.pieces
     this.#slots[index]!.pieces = 0
     this.#hashes[index] = NOT_WAITING
     this.#free.push(index)

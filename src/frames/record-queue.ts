@@ -31,17 +31,34 @@ const CONSUMED = 1
 const BYTE_TAIL = 2
 /** 1 while the consumer sleeps on PUBLISHED. */
 const CONSUMER_SLEEPS = 3
-const CLOSED = 4
+const STATE = 4
+const OPEN = 0
+const CLOSED = 1
+const ABANDONED = 2
 const CONTROL_WORDS = 16
 
 /** `memory[byteOffset, byteOffset + byteLength)` becomes the ring. */
-export function createRecordQueue(memory: SharedArrayBuffer, byteOffset: number, byteLength: number): RecordQueueWiring {
+export function createRecordQueue(
+  memory: SharedArrayBuffer,
+  byteOffset: number,
+  byteLength: number,
+): RecordQueueWiring {
   const control = new SharedArrayBuffer(4 * (CONTROL_WORDS + SEGMENTS * SEGMENT_WORDS))
   return { memory, byteOffset, byteLength, control }
 }
 
+/** Ends a queue from any thread: `closed` = no record follows; `abandoned` = nobody takes any more out. */
+export function closeRecordQueue(wiring: RecordQueueWiring, state: 'closed' | 'abandoned'): void {
+  const control = new Int32Array(wiring.control, 0, CONTROL_WORDS)
+  // Whichever end comes first stays.
+  Atomics.compareExchange(control, STATE, OPEN, state === 'closed' ? CLOSED : ABANDONED)
+  Atomics.notify(control, PUBLISHED)
+  Atomics.notify(control, CONSUMED)
+}
+
 /** The end that records go into. */
 export class RecordProducer {
+  readonly #wiring: RecordQueueWiring
   readonly #control: Int32Array
   readonly #segments: Uint32Array
   readonly #base: number
@@ -55,6 +72,7 @@ export class RecordProducer {
   #published = 0
 
   constructor(wiring: RecordQueueWiring) {
+    this.#wiring = wiring
     this.#control = new Int32Array(wiring.control, 0, CONTROL_WORDS)
     this.#segments = new Uint32Array(wiring.control, 4 * CONTROL_WORDS)
     this.#base = wiring.byteOffset
@@ -123,8 +141,12 @@ export class RecordProducer {
   /** No record follows. */
   close(): void {
     this.publish()
-    Atomics.store(this.#control, CLOSED, 1)
-    Atomics.notify(this.#control, PUBLISHED)
+    closeRecordQueue(this.#wiring, 'closed')
+  }
+
+  /** The consumer has died: what is in the queue stays there. */
+  abandoned(): boolean {
+    return Atomics.load(this.#control, STATE) === ABANDONED
   }
 
   #beginSegment(series: number): boolean {
@@ -188,6 +210,6 @@ export class RecordConsumer {
 
   /** The producer has closed its end; segments may still be waiting. */
   closed(): boolean {
-    return Atomics.load(this.#control, CLOSED) === 1
+    return Atomics.load(this.#control, STATE) !== OPEN
   }
 }

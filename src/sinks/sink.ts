@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 import type { FrameBatch } from '../frames/frame-batch.ts'
+import type { IdRange } from '../frames/number-set.ts'
 import type { SinkCounters } from '../telemetry/counters.ts'
 
 /**
@@ -41,6 +42,18 @@ export interface CommonSinkOptions {
   readonly queue: number
 }
 
+/** A sink as the user wants it. */
+export interface SinkWish {
+  readonly type: string
+  /** As the user wrote it. */
+  readonly name: string
+  /** What the sink's own schema made of it. */
+  readonly options: unknown
+  readonly common: CommonSinkOptions
+  /** The tunnel identifiers that it wants; empty = all. */
+  readonly wanted: readonly IdRange[]
+}
+
 /** What a sink gets in the main thread. */
 export interface SinkContext {
   /** As the user wrote it, for messages. */
@@ -64,8 +77,12 @@ export interface SinkContext {
 export interface SinkType<Options> {
   /** As in `--out TYPE:TARGET`. */
   readonly type: string
+  /** One line for --help. */
+  readonly summary: string
   /** Shown by --help; a test opens it. */
   readonly example: string
+  /** Whether something may stand behind `TYPE:`; the options' schema gets it as `target`. */
+  readonly takesTarget: boolean
   /** Strict schema of the target and of what may follow `?`; defaults live here and nowhere else. */
   readonly options: z.ZodType<Options>
   /** Bytes of the slab that a sink with this queue needs. */

@@ -119,6 +119,11 @@ export class SinkCounters {
     this.#words[ERROR] = failed
   }
 
+  /** The sending half is gone: what was offered and has come to no end never will. */
+  failRest(): void {
+    this.#words[ERROR]! += this.balance()
+  }
+
   dropped(): Record<string, number> {
     const result: Record<string, number> = {}
     const reasons: [string, number][] = [

@@ -112,7 +112,6 @@ export class IpHeader {
     this.fragmentOffset = offsetAndFlags & 0xfff8
     this.moreFragments = (offsetAndFlags & 1) !== 0
     this.isFragment = this.moreFragments || this.fragmentOffset !== 0
-    this.fragmentId =
-      ((bytes[at + 4]! << 24) | (bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!) >>> 0
+    this.fragmentId = ((bytes[at + 4]! << 24) | (bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!) >>> 0
   }
 }

@@ -1,0 +1,16 @@
+import { EXIT_IO } from '../config/failure.ts'
+import type { DecapOptions } from '../config/schema.ts'
+import { createLogger } from './logger.ts'
+import { runPipeline } from './run-pipeline.ts'
+
+/** `mirror-collector decap FILE|- --out ...`: the same pipeline over a capture file. Returns the exit code. */
+export async function decap(options: DecapOptions): Promise<number> {
+  const log = createLogger(options.quiet ? 'error' : options.logLevel)
+  const source = { engine: 'file' as const, listeners: options.listen, buffer: 0, file: options.file }
+  const problem = await runPipeline(source, options, log, (description) => {
+    log.debug(`reading ${description.join(', ')}`)
+  })
+  if (problem === undefined) return 0
+  log.error(problem)
+  return EXIT_IO
+}

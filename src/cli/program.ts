@@ -1,0 +1,105 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, Option } from 'commander'
+import { EXIT_USAGE, toFailureMessage } from '../config/failure.ts'
+import { collectOptions, decapOptions, LOG_LEVELS, parseOptions } from '../config/schema.ts'
+import { SINKS } from '../sinks/registry.ts'
+import { ENCAPSULATIONS } from '../wire/registry.ts'
+import { collect } from './collect.ts'
+import { decap } from './decap.ts'
+import { writeToStandardError } from './logger.ts'
+
+/** Runs the command line. Returns the exit code; never throws for what a user can do. */
+export async function main(argv: readonly string[]): Promise<number> {
+  let exitCode = 0
+  const program = createProgram((code) => {
+    exitCode = code
+  })
+  try {
+    await program.parseAsync([...argv], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+    const failure = toFailureMessage(error)
+    writeToStandardError(`mirror-collector: ${failure.what}\n${failure.mend}\n`)
+    return failure.exitCode
+  }
+}
+
+function createProgram(exit: (code: number) => void): Command {
+  const program = new Command('mirror-collector')
+    .description('Receives mirrored traffic in tunnels, takes the tunnels off, and accounts for every frame.')
+    .version(version(), '-V, --version')
+    .usage('[--listen [ENCAP://][HOST]:PORT]... --out SINK... [options]')
+    .exitOverride()
+    .allowExcessArguments(false)
+    .enablePositionalOptions()
+    .showHelpAfterError('See mirror-collector --help.')
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'mirror-collector: ')) })
+    .option(
+      '--listen <address>',
+      `[ENCAP://][HOST]:PORT, again for more (default :4789, both address families); ENCAP: ${encapsulations()}`,
+      collectValues,
+    )
+    .addOption(new Option('--engine <name>', 'how packets are received (default udp)').choices(['udp', 'dgram']))
+    .option('--buffer <size>', 'receive buffer of each socket (default 64MiB)')
+    .action(async (given: Record<string, unknown>) => {
+      exit(await collect(parseOptions(collectOptions, withDefaultOut(given))))
+    })
+  addPipelineOptions(program).addHelpText('after', `\n${sinkHelp()}`)
+  const offline = program
+    .command('decap')
+    .description('the same pipeline over a capture file')
+    .argument('<file>', 'pcap or pcapng, also gzip; - is standard input')
+    .usage('FILE|- --out SINK [options]')
+    .option('--listen <address>', 'ENCAP://:PORT for tunnels on other ports, again for more', collectValues)
+    .action(async (file: string, given: Record<string, unknown>) => {
+      exit(await decap(parseOptions(decapOptions, { ...withDefaultOut(given), file })))
+    })
+  addPipelineOptions(offline).addHelpText('after', `\n${sinkHelp()}`)
+  return program
+}
+
+function addPipelineOptions(command: Command): Command {
+  return command
+    .option('--out <sink>', 'where frames go, again for more (default pcap); see below', collectValues)
+    .option('--vni <list>', 'tunnel identifiers to let in, e.g. 100,200-299,!250 (default all)')
+    .option('--allow-from <list>', 'networks that tunnels may come from, e.g. 10.0.0.0/8,2001:db8::/32 (default all)')
+    .option('--strict', 'refuse reserved bits that the RFCs tell receivers to ignore')
+    .option('--snaplen <bytes>', 'keep so many bytes of each frame (default all)')
+    .option('--count <frames>', 'stop after so many frames')
+    .option('--duration <time>', 'stop after so long, e.g. 60s')
+    .option('--stats <time>', 'log statistics so often, e.g. 10s')
+    .option('--report <file>', 'write the accounting as one JSON object at the end; - is standard output')
+    .addOption(new Option('--log-level <level>', 'default info').choices([...LOG_LEVELS]))
+    .option('-q, --quiet', 'warnings and errors only, no closing lines')
+}
+
+/** Without a sink, pcap: what tcpdump's users expect of a capture. */
+function withDefaultOut(given: Record<string, unknown>): Record<string, unknown> {
+  return { ...given, out: given.out ?? [SINKS[0]!.type] }
+}
+
+function collectValues(value: string, previous: readonly string[] | undefined): string[] {
+  return [...(previous ?? []), value]
+}
+
+function encapsulations(): string {
+  return ENCAPSULATIONS.map(({ name, udpPorts }) => `${name} (${udpPorts.join(', ')})`).join(', ')
+}
+
+function sinkHelp(): string {
+  const rows = SINKS.map((sink) => `  ${sink.type.padEnd(10)}${sink.summary}\n            e.g. ${sink.example}`)
+  return [
+    'SINK is TYPE[:TARGET][?key=value&key=value]; every sink takes vni=LIST, queue=SIZE and overflow=drop|block.',
+    ...rows,
+    '  pcap and pcapng take rotate=100MiB, rotate=60s or both with a comma, keep=FILES and keep=SIZE, compress=gzip;',
+    '  a path of - is standard output; {vni}, {encap} and strftime fields are filled in.',
+    '',
+    'Signals: SIGINT and SIGTERM finish and end, SIGHUP reopens files, SIGUSR1 logs statistics.',
+  ].join('\n')
+}
+
+function version(): string {
+  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(manifest) as { version: string }).version
+}

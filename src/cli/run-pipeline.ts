@@ -1,0 +1,136 @@
+import { writeFileSync } from 'node:fs'
+import type { Logger } from 'pino'
+import { EXIT_CANNOT_CREATE, EXIT_USAGE, Failure } from '../config/failure.ts'
+import type { SinkText } from '../config/sink-wish.ts'
+import type { PipelineOptions } from '../pipeline/plan.ts'
+import { Supervisor } from '../pipeline/supervisor.ts'
+import type { SinkWish } from '../sinks/sink.ts'
+import type { SourcePlan } from '../sources/source.ts'
+import { closingLines, type Report } from '../telemetry/report.ts'
+import { writeToStandardError } from './logger.ts'
+
+/** What every command that runs a pipeline takes; its schema says what each means. */
+export interface RunOptions {
+  readonly out: readonly SinkText[]
+  readonly vni: PipelineOptions['wanted']
+  readonly allowFrom: readonly string[]
+  readonly strict: boolean
+  readonly snaplen: number
+  readonly count: number
+  readonly duration?: number | undefined
+  readonly stats?: number | undefined
+  readonly report?: string | undefined
+  readonly quiet: boolean
+}
+
+/** The longest time that setTimeout can wait. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+/**
+ * Runs a pipeline from its first line to its report: signals, statistics, the end. `announce` is told what the source
+ * listens on or reads, once it does. Returns what was wrong with the input, if anything. Throws Failure.
+ */
+export async function runPipeline(
+  source: SourcePlan,
+  run: RunOptions,
+  log: Logger,
+  announce: (description: readonly string[]) => void,
+): Promise<string | undefined> {
+  const wishes = sinkWishes(run, source.engine !== 'file')
+  if (run.report !== undefined && run.report !== '-') writeReport(run.report, '')
+  const supervisor = new Supervisor(log)
+  const release = handleSignals(supervisor, log)
+  const timers: NodeJS.Timeout[] = []
+  try {
+    await supervisor.start(pipelineOptions(source, run), wishes)
+    announce(supervisor.description)
+    for (const warning of supervisor.warnings) log.warn(warning)
+    if (run.stats !== undefined) timers.push(setInterval(() => logStatistics(supervisor, log), timerMs(run.stats)))
+    if (run.duration !== undefined) timers.push(setTimeout(() => supervisor.stop(), timerMs(run.duration)))
+    const problem = await supervisor.finished()
+    conclude(supervisor.report(), run)
+    return problem
+  } finally {
+    for (const timer of timers) clearTimeout(timer)
+    release()
+  }
+}
+
+function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
+  return {
+    source,
+    strict: run.strict,
+    wanted: run.vni,
+    allowFrom: run.allowFrom,
+    snapLength: run.snaplen,
+    count: run.count,
+  }
+}
+
+function conclude(report: Report, run: RunOptions): void {
+  if (!run.quiet) writeToStandardError(closingLines(report))
+  if (run.report !== undefined) writeReport(run.report, `${JSON.stringify(report)}\n`)
+}
+
+function sinkWishes(run: RunOptions, live: boolean): SinkWish[] {
+  const onStandardOutput = run.out.filter((sink) => writesToStandardOutput(sink))
+  if (onStandardOutput.length + (run.report === '-' ? 1 : 0) > 1) {
+    throw new Failure(EXIT_USAGE, 'Standard output was asked for more than once.', 'Give the others a file.')
+  }
+  return run.out.map(({ overflow, queue, ...sink }) => {
+    if (live && overflow === 'block') {
+      throw new Failure(
+        EXIT_USAGE,
+        `--out "${sink.name}": overflow=block would make the receiver wait and lose every sink's frames.`,
+        'Use it with decap, where nothing is lost by waiting; for bursts raise queue=.',
+      )
+    }
+    return { ...sink, common: { overflow: overflow ?? (live ? 'drop' : 'block'), queue } }
+  })
+}
+
+function writesToStandardOutput(sink: SinkText): boolean {
+  return (sink.options as { target?: string }).target === '-'
+}
+
+function writeReport(path: string, text: string): void {
+  if (path === '-') {
+    process.stdout.write(text)
+    return
+  }
+  try {
+    writeFileSync(path, text)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Failure(
+      EXIT_CANNOT_CREATE,
+      `Cannot write the report: ${reason}`,
+      'Give --report a path that can be written.',
+    )
+  }
+}
+
+/** SIGINT and SIGTERM drain and end, SIGHUP reopens files, SIGUSR1 shows the statistics. Returns how to let go of them. */
+function handleSignals(supervisor: Supervisor, log: Logger): () => void {
+  const stop = () => supervisor.stop()
+  const reopen = () => supervisor.reopenSinks()
+  const show = () => logStatistics(supervisor, log)
+  const handlers: [NodeJS.Signals, () => void][] = [
+    ['SIGINT', stop],
+    ['SIGTERM', stop],
+    ['SIGHUP', reopen],
+    ['SIGUSR1', show],
+  ]
+  for (const [signal, handler] of handlers) process.on(signal, handler)
+  return () => {
+    for (const [signal, handler] of handlers) process.off(signal, handler)
+  }
+}
+
+function logStatistics(supervisor: Supervisor, log: Logger): void {
+  log.info({ ...supervisor.report() }, 'Statistics.')
+}
+
+function timerMs(milliseconds: number): number {
+  return Math.min(milliseconds, LONGEST_TIMER_MS)
+}

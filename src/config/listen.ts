@@ -1,0 +1,35 @@
+import { isIP } from 'node:net'
+import { z } from 'zod'
+import type { Listener } from '../sources/source.ts'
+import { ENCAPSULATIONS, encapsulationNamed, encapsulationOfPort } from '../wire/registry.ts'
+import { problem } from './problem.ts'
+
+const HOW = 'Write [ENCAP://][HOST]:PORT, e.g. :4789, 10.0.0.2:4789, [2001:db8::2]:4789 or vxlan://:5000.'
+const LARGEST_PORT = 65_535
+
+/** `[ENCAP://][HOST]:PORT`; the encapsulation defaults by the port, the port by the encapsulation. */
+export const listener: z.ZodType<Listener, string> = z.string().transform((text, context) => {
+  const result = parseListen(text)
+  if (typeof result !== 'string') return result
+  context.addIssue(problem(result, HOW))
+  return z.NEVER
+})
+
+/** A text tells what is wrong. */
+function parseListen(text: string): Listener | string {
+  const [, name, host = '', portText] = /^(?:([a-z0-9-]+):\/\/)?(\[.*\]|[^:]*|.*?)(?::(\d+))?$/.exec(text) ?? []
+  const named = name === undefined ? -1 : encapsulationNamed(name)
+  if (name !== undefined && named < 0) {
+    const names = ENCAPSULATIONS.map((encapsulation) => encapsulation.name).join(', ')
+    return `"${name}" is not an encapsulation; there are: ${names}`
+  }
+  const port = portText === undefined ? ENCAPSULATIONS[named]?.udpPorts[0] : Number(portText)
+  if (port === undefined) return `"${text}" names no port`
+  if (port > LARGEST_PORT) return `port ${port} is above ${LARGEST_PORT}`
+  const address = host.replace(/^\[(.*)\]$/, '$1')
+  if (address !== '' && isIP(address) === 0) return `"${host}" is not an IP address`
+  if (isIP(address) === 6 && address === host) return `the IPv6 address ${host} needs brackets around it`
+  const encapsulation = named >= 0 ? named : encapsulationOfPort(port)
+  if (encapsulation < 0) return `port ${port} belongs to no encapsulation by convention, so its name is needed`
+  return { encapsulation, host: address === '' ? undefined : address, port }
+}

@@ -1,0 +1,61 @@
+import { z } from 'zod'
+import { CidrList } from '../frames/cidr-list.ts'
+import { idRanges } from './id-ranges.ts'
+import { listener } from './listen.ts'
+import { problem, usageFailure } from './problem.ts'
+import { sinkText } from './sink-wish.ts'
+import { byteSize, duration, positiveInteger } from './units.ts'
+
+const DEFAULT_LISTEN = ':4789'
+const DEFAULT_BUFFER = '64MiB'
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
+
+const networks = z.string().transform((text, context) => {
+  const list = text.split(',').map((part) => part.trim())
+  try {
+    new CidrList(list)
+    return list
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    context.addIssue(problem(error.message, 'Write e.g. --allow-from 10.0.0.0/8,2001:db8::/32.'))
+    return z.NEVER
+  }
+})
+
+/** What both commands that run a pipeline take. */
+const pipelineOptions = {
+  out: z.array(sinkText).min(1),
+  vni: idRanges.default([]),
+  allowFrom: networks.default([]),
+  strict: z.boolean().default(false),
+  snaplen: positiveInteger.default(Number.POSITIVE_INFINITY),
+  count: positiveInteger.default(Number.POSITIVE_INFINITY),
+  duration: duration.optional(),
+  stats: duration.optional(),
+  report: z.string().optional(),
+  logLevel: z.enum(LOG_LEVELS).default('info'),
+  quiet: z.boolean().default(false),
+}
+
+export const collectOptions = z.strictObject({
+  ...pipelineOptions,
+  listen: z.array(listener).prefault([DEFAULT_LISTEN]),
+  engine: z.enum(['udp', 'dgram']).optional(),
+  buffer: byteSize.prefault(DEFAULT_BUFFER),
+})
+
+export const decapOptions = z.strictObject({
+  ...pipelineOptions,
+  file: z.string(),
+  listen: z.array(listener).default([]),
+})
+
+export type CollectOptions = z.output<typeof collectOptions>
+export type DecapOptions = z.output<typeof decapOptions>
+
+/** What the user gave, as the schema understands it. Throws a Failure that tells all problems. */
+export function parseOptions<Schema extends z.ZodType>(schema: Schema, given: unknown): z.output<Schema> {
+  const result = schema.safeParse(given)
+  if (result.success) return result.data
+  throw usageFailure(result.error)
+}

@@ -1,0 +1,108 @@
+import type { FrameBatch } from '../frames/frame-batch.ts'
+import type { PeerTable } from '../frames/peer-table.ts'
+import { PIECE_COMPLETED, type Reassembler } from '../frames/reassembler.ts'
+import type { PipelineCounters } from '../telemetry/counters.ts'
+import { IpHeader } from '../wire/ip.ts'
+import { LinkHeader } from '../wire/link.ts'
+import { LINKTYPE_TUNNEL } from '../wire/link-type.ts'
+import { IPPROTO_UDP, UDP_HEADER_BYTES, UdpHeader } from '../wire/udp.ts'
+import { FRAGMENT_INCOMPLETE, FRAGMENT_REASSEMBLED, OK, UNKNOWN_ENCAPSULATION, type Verdict } from '../wire/verdict.ts'
+import { HELD, JudgingStage } from './stage.ts'
+
+/** UDP destination port -> index of an encapsulation. */
+export class PortTable {
+  readonly #byPort: Int16Array = new Int16Array(65_536).fill(-1)
+
+  set(port: number, encapsulation: number): void {
+    this.#byPort[port] = encapsulation
+  }
+
+  /** -1: no tunnel is listened for on this port. */
+  encapsulationOf(port: number): number {
+    return this.#byPort[port]!
+  }
+}
+
+/** Takes off the outer link, IP and UDP headers, puts outer fragments together, and tells which tunnel it is. */
+export class OuterStage extends JudgingStage {
+  readonly #ports: PortTable
+  readonly #peers: PeerTable
+  readonly #reassembler: Reassembler
+  readonly #pieceCounters: PipelineCounters
+  readonly #link: LinkHeader = new LinkHeader()
+  readonly #ip: IpHeader = new IpHeader()
+  readonly #udp: UdpHeader = new UdpHeader()
+  #reassembled = 0
+  #incomplete = 0
+
+  constructor(ports: PortTable, peers: PeerTable, reassembler: Reassembler, counters: PipelineCounters) {
+    super(counters)
+    this.#ports = ports
+    this.#peers = peers
+    this.#reassembler = reassembler
+    this.#pieceCounters = counters
+  }
+
+  override run(batch: FrameBatch): void {
+    super.run(batch)
+    this.#countPieces()
+  }
+
+  /** No packet follows: pieces that still wait are given up. */
+  close(): void {
+    this.#reassembler.close()
+    this.#countPieces()
+  }
+
+  protected judge(batch: FrameBatch, row: number): Verdict {
+    const bytes = batch.bytes
+    let at = batch.offset[row]!
+    let captured = batch.captured[row]!
+    let wireLength = batch.wireLength[row]!
+    const linkVerdict = this.#link.decode(bytes, at, captured, batch.linkType[row]!)
+    if (linkVerdict !== OK) return linkVerdict
+    at += this.#link.headerBytes
+    captured -= this.#link.headerBytes
+    wireLength -= this.#link.headerBytes
+    const ip = this.#ip
+    const ipVerdict = ip.decode(bytes, at, captured, wireLength, this.#link.etherType)
+    if (ipVerdict !== OK) return ipVerdict
+    at += ip.headerBytes
+    // Behind the IP packet there may be an Ethernet trailer; a cut capture ends before the packet does.
+    captured = Math.min(captured - ip.headerBytes, ip.payloadWireLength)
+    wireLength = ip.payloadWireLength
+    if (ip.protocol !== IPPROTO_UDP) return UNKNOWN_ENCAPSULATION
+    if (ip.isFragment) {
+      const result = this.#reassembler.add(ip, at, captured, wireLength, batch.seconds[row]!)
+      if (result !== PIECE_COMPLETED) return HELD
+      at = this.#reassembler.start
+      captured = this.#reassembler.captured
+      wireLength = this.#reassembler.wireLength
+    }
+    return this.#udpPayload(batch, row, at, captured, wireLength)
+  }
+
+  #udpPayload(batch: FrameBatch, row: number, at: number, captured: number, wireLength: number): Verdict {
+    const udp = this.#udp
+    const verdict = udp.decode(batch.bytes, at, captured, wireLength)
+    if (verdict !== OK) return verdict
+    const encapsulation = this.#ports.encapsulationOf(udp.destinationPort)
+    if (encapsulation < 0) return UNKNOWN_ENCAPSULATION
+    batch.offset[row] = at + UDP_HEADER_BYTES
+    batch.captured[row] = Math.min(captured - UDP_HEADER_BYTES, udp.payloadWireLength)
+    batch.wireLength[row] = udp.payloadWireLength
+    batch.encapsulation[row] = encapsulation
+    batch.linkType[row] = LINKTYPE_TUNNEL
+    batch.peer[row] = this.#peers.indexOf(batch.bytes, this.#ip.sourceAt, this.#ip.addressBytes)
+    return OK
+  }
+
+  #countPieces(): void {
+    const reassembler = this.#reassembler
+    this.#pieceCounters.addVerdict(FRAGMENT_REASSEMBLED, reassembler.reassembled - this.#reassembled)
+    this.#pieceCounters.addVerdict(FRAGMENT_INCOMPLETE, reassembler.incomplete - this.#incomplete)
+    this.#pieceCounters.held = reassembler.held
+    this.#reassembled = reassembler.reassembled
+    this.#incomplete = reassembler.incomplete
+  }
+}

@@ -1,0 +1,56 @@
+import type { IdRange } from '../frames/number-set.ts'
+import type { SinkWiring } from '../sinks/sink.ts'
+import type { SourcePlan } from '../sources/source.ts'
+
+/** A sink as the pipeline's worker gets it. */
+export interface SinkPlan {
+  readonly type: string
+  readonly wiring: SinkWiring
+  readonly counters: SharedArrayBuffer
+  /** The tunnel identifiers that it wants; empty = all. */
+  readonly wanted: readonly IdRange[]
+}
+
+/** What the frames go through, as the user wants it. */
+export interface PipelineOptions {
+  readonly source: SourcePlan
+  readonly strict: boolean
+  /** Tunnel identifiers to let in; empty = all. */
+  readonly wanted: readonly IdRange[]
+  /** Networks that tunnels may come from; empty = all. */
+  readonly allowFrom: readonly string[]
+  /** Bytes to keep of each frame; Infinity = all. */
+  readonly snapLength: number
+  /** Stop after so many frames; Infinity = never. */
+  readonly count: number
+}
+
+/** All that a pipeline's worker needs; crosses to its thread once. */
+export interface PipelinePlan extends PipelineOptions {
+  /** The worker's memory: the source's part first, the reassembler's behind it, then the sinks'. */
+  readonly slab: SharedArrayBuffer
+  readonly counters: SharedArrayBuffer
+  readonly tunnelCounts: SharedArrayBuffer
+  readonly control: SharedArrayBuffer
+  readonly sinks: readonly SinkPlan[]
+}
+
+/** Words of the control memory. */
+export const CONTROL_STOP = 0
+export const CONTROL_WORDS = 4
+
+/** Tunnel identifiers that are counted one by one. */
+export const COUNTED_TUNNELS = 4096
+/** Peers that have a number of their own. */
+export const COUNTED_PEERS = 16_384
+/** Outer datagrams that wait for more pieces, beside those that one batch completes. */
+export const INCOMPLETE_DATAGRAMS = 64
+
+/** What a worker tells the main thread. */
+export type WorkerMessage =
+  | { readonly kind: 'ready'; readonly description: readonly string[]; readonly warnings: readonly string[] }
+  | { readonly kind: 'finished'; readonly problem: string | undefined }
+  | {
+      readonly kind: 'failed'
+      readonly failure: { readonly exitCode: number; readonly what: string; readonly mend: string }
+    }

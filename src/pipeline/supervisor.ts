@@ -1,0 +1,177 @@
+import { Worker } from 'node:worker_threads'
+import type { Logger } from 'pino'
+import { Failure, type FailureMessage, toFailureMessage } from '../config/failure.ts'
+import { TunnelCounts } from '../frames/tunnel-counts.ts'
+import { sinkType } from '../sinks/registry.ts'
+import type { OpenSink, SinkWish } from '../sinks/sink.ts'
+import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
+import { buildReport, type Report } from '../telemetry/report.ts'
+import { slabBytesInFront } from './pipeline.ts'
+import {
+  CONTROL_STOP,
+  CONTROL_WORDS,
+  COUNTED_TUNNELS,
+  type PipelineOptions,
+  type PipelinePlan,
+  type SinkPlan,
+  type WorkerMessage,
+} from './plan.ts'
+
+/** Parts of the slab start on a page, so that no two share a cache line. */
+const PAGE_BYTES = 4096
+
+/** Runs one pipeline in a worker thread, with its sinks' threads beside it. */
+export class Supervisor {
+  readonly #log: Logger
+  readonly #counters: PipelineCounters = new PipelineCounters()
+  readonly #tunnelCounts: SharedArrayBuffer = new SharedArrayBuffer(TunnelCounts.bytesFor(COUNTED_TUNNELS))
+  readonly #control: Int32Array = new Int32Array(new SharedArrayBuffer(4 * CONTROL_WORDS))
+  readonly #sinks: { readonly name: string; readonly open: OpenSink; readonly counters: SinkCounters }[] = []
+  #description: readonly string[] = []
+  #warnings: readonly string[] = []
+  #finished: Promise<string | undefined> = Promise.resolve(undefined)
+
+  constructor(log: Logger) {
+    this.#log = log
+  }
+
+  /** What the source listens on or reads. */
+  get description(): readonly string[] {
+    return this.#description
+  }
+
+  get warnings(): readonly string[] {
+    return this.#warnings
+  }
+
+  /** Opens the sinks, then the source, so that nothing is received that cannot be written. Throws Failure. */
+  async start(options: PipelineOptions, wishes: readonly SinkWish[]): Promise<void> {
+    const slab = allocateSlab(options, wishes)
+    try {
+      const sinks = await this.#openSinks(slab, options, wishes)
+      await this.#startWorker({
+        ...options,
+        slab: slab.memory,
+        counters: this.#counters.memory,
+        tunnelCounts: this.#tunnelCounts,
+        control: this.#control.buffer as SharedArrayBuffer,
+        sinks,
+      })
+    } catch (error) {
+      await this.#closeSinks()
+      throw error
+    }
+  }
+
+  /**
+   * Resolves when the source has ended or was stopped and every sink has written what it had: with what was wrong with
+   * the input, if anything. Throws Failure when the worker failed.
+   */
+  async finished(): Promise<string | undefined> {
+    try {
+      return await this.#finished
+    } finally {
+      await this.#closeSinks()
+    }
+  }
+
+  /** What has arrived by now is still delivered; then finished() resolves. */
+  stop(): void {
+    Atomics.store(this.#control, CONTROL_STOP, 1)
+  }
+
+  reopenSinks(): void {
+    for (const sink of this.#sinks) sink.open.reopen()
+  }
+
+  report(): Report {
+    return buildReport(this.#counters, new TunnelCounts(this.#tunnelCounts, COUNTED_TUNNELS), this.#sinks)
+  }
+
+  async #openSinks(slab: Slab, options: PipelineOptions, wishes: readonly SinkWish[]): Promise<SinkPlan[]> {
+    const plans: SinkPlan[] = []
+    for (const [i, wish] of wishes.entries()) {
+      const counters = new SinkCounters()
+      const open = await sinkType(wish.type).open(wish.options, {
+        name: wish.name,
+        log: this.#log,
+        counters,
+        common: wish.common,
+        memory: slab.memory,
+        ...slab.sinkParts[i]!,
+        live: options.source.engine !== 'file',
+        pipelineCounters: this.#counters.memory,
+        stop: (reason) => {
+          this.#log.warn({ sink: wish.name }, reason)
+          this.stop()
+        },
+      })
+      this.#sinks.push({ name: wish.name, open, counters })
+      plans.push({ type: wish.type, wiring: open.wiring, counters: counters.memory, wanted: wish.wanted })
+    }
+    return plans
+  }
+
+  async #startWorker(plan: PipelinePlan): Promise<void> {
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: plan })
+    const ready = withResolvers<void>()
+    const finished = withResolvers<string | undefined>()
+    const fail = (failure: FailureMessage) => {
+      const error = new Failure(failure.exitCode, failure.what, failure.mend)
+      ready.reject(error)
+      finished.reject(error)
+    }
+    worker.on('message', (message: WorkerMessage) => {
+      if (message.kind === 'failed') return fail(message.failure)
+      if (message.kind === 'finished') return finished.resolve(message.problem)
+      this.#description = message.description
+      this.#warnings = message.warnings
+      ready.resolve()
+    })
+    worker.on('error', (error) => fail(toFailureMessage(error)))
+    worker.on('exit', () => fail(toFailureMessage(new Error('The pipeline worker ended without a word.'))))
+    this.#finished = finished.promise
+    // start() reports a failure before `ready`; finished() one after it.
+    this.#finished.catch(() => {})
+    await ready.promise
+  }
+
+  async #closeSinks(): Promise<void> {
+    for (const sink of this.#sinks) await sink.open.close()
+  }
+}
+
+interface Slab {
+  readonly memory: SharedArrayBuffer
+  readonly sinkParts: readonly { readonly byteOffset: number; readonly byteLength: number }[]
+}
+
+/** One memory for the source and all sinks, so that a frame gets from one to the other by copyWithin. */
+function allocateSlab(options: PipelineOptions, wishes: readonly SinkWish[]): Slab {
+  let end = pageAligned(slabBytesInFront(options.source.engine))
+  const sinkParts = wishes.map((wish) => {
+    const part = { byteOffset: end, byteLength: sinkType(wish.type).slabBytes(wish.common.queue) }
+    end = pageAligned(end + part.byteLength)
+    return part
+  })
+  return { memory: new SharedArrayBuffer(end), sinkParts }
+}
+
+function pageAligned(bytes: number): number {
+  return Math.ceil(bytes / PAGE_BYTES) * PAGE_BYTES
+}
+
+/** Promise.withResolvers, which Node 20 does not have. */
+function withResolvers<T>(): {
+  promise: Promise<T>
+  resolve: (value: T) => void
+  reject: (error: Error) => void
+} {
+  let resolve!: (value: T) => void
+  let reject!: (error: Error) => void
+  const promise = new Promise<T>((onResolve, onReject) => {
+    resolve = onResolve
+    reject = onReject
+  })
+  return { promise, resolve, reject }
+}

@@ -1,0 +1,98 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { toFailureMessage } from '../config/failure.ts'
+import { FrameBatch } from '../frames/frame-batch.ts'
+import { sourceType } from '../sources/registry.ts'
+import { END_OF_SOURCE, type Source } from '../sources/source.ts'
+import { Pipeline } from './pipeline.ts'
+import { CONTROL_STOP, type PipelinePlan, type WorkerMessage } from './plan.ts'
+
+/** How long a receive may wait: the longest that a request to stop can go unseen. */
+const DEADLINE_MS = 100
+/** What is buffered goes to the sinks' threads at least so often, also in a flood. */
+const FLUSH_MS = 250
+/** So often the worker's event loop gets a turn, also in a flood. */
+const TURN_MS = 50
+/** A flood that outlasts the request to stop is left behind after this. */
+const DRAIN_MS = 2000
+
+/** One worker thread: owns one source and walks its batches, one after another, from left to right. */
+class PipelineWorker {
+  readonly #plan: PipelinePlan
+  readonly #control: Int32Array
+  readonly #pipeline: Pipeline
+  readonly #batch: FrameBatch
+  #stopRequested = 0
+  #lastFlush = 0
+  #lastTurn = 0
+
+  constructor(plan: PipelinePlan) {
+    this.#plan = plan
+    this.#control = new Int32Array(plan.control)
+    this.#pipeline = new Pipeline(plan)
+    this.#batch = new FrameBatch(plan.slab, sourceType(plan.source.engine).batchRows)
+  }
+
+  async run(): Promise<void> {
+    const type = sourceType(this.#plan.source.engine)
+    let source: Source | undefined
+    try {
+      source = await type.open(this.#plan.source, {
+        memory: this.#plan.slab,
+        byteOffset: 0,
+        byteLength: type.slabBytes,
+        peers: this.#pipeline.peers,
+      })
+      post({ kind: 'ready', description: source.description, warnings: source.warnings })
+      await this.#collect(source)
+      this.#pipeline.counters.kernelDropped = source.kernelDrops()
+    } finally {
+      await source?.close()
+      this.#pipeline.close()
+    }
+    post({ kind: 'finished', problem: source.problem })
+  }
+
+  async #collect(source: Source): Promise<void> {
+    const { counters } = this.#pipeline
+    while (counters.delivered < this.#plan.count) {
+      const maxRows = Math.min(this.#batch.capacity, this.#plan.count - counters.delivered)
+      const result = source.receive(this.#batch, maxRows, this.#stopRequested === 0 ? DEADLINE_MS : 0)
+      const received = typeof result === 'number' ? result : await result
+      if (received === END_OF_SOURCE) return
+      const drained = this.#drained(received)
+      if (received > 0) this.#pipeline.process(this.#batch)
+      if (drained) return
+      const now = Date.now()
+      if (received === 0 || now - this.#lastFlush >= FLUSH_MS) {
+        this.#pipeline.flush()
+        counters.kernelDropped = source.kernelDrops()
+        this.#lastFlush = now
+      }
+      if (now - this.#lastTurn >= TURN_MS) {
+        await new Promise(setImmediate)
+        this.#lastTurn = now
+      }
+    }
+  }
+
+  /** After a request to stop: whether what had arrived by then has been taken, `received` rows of it just now. */
+  #drained(received: number): boolean {
+    if (this.#stopRequested === 0) {
+      if (Atomics.load(this.#control, CONTROL_STOP) === 0) return false
+      this.#stopRequested = Date.now()
+    }
+    if (this.#plan.source.engine === 'file' || received === 0) return true
+    const arrival = this.#batch.seconds[received - 1]! * 1000 + this.#batch.nanoseconds[received - 1]! / 1e6
+    return arrival >= this.#stopRequested || Date.now() - this.#stopRequested > DRAIN_MS
+  }
+}
+
+function post(message: WorkerMessage): void {
+  parentPort!.postMessage(message)
+}
+
+try {
+  await new PipelineWorker(workerData as PipelinePlan).run()
+} catch (error) {
+  post({ kind: 'failed', failure: toFailureMessage(error) })
+}

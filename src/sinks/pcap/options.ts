@@ -1,0 +1,102 @@
+import { z } from 'zod'
+import { problem } from '../../config/problem.ts'
+import { byteSize, duration, positiveInteger } from '../../config/units.ts'
+import { PathTemplateError } from '../../pcap-writer/errors.ts'
+import { PathTemplate } from '../../pcap-writer/path-template.ts'
+
+/** When a file gives way to the next. */
+export interface RotateOption {
+  readonly bytes?: number
+  readonly seconds?: number
+}
+
+/** Which finished files stay. */
+export interface KeepOption {
+  readonly files?: number
+  readonly bytes?: number
+}
+
+const path = z.string().superRefine((text, context) => {
+  if (text === '-') return
+  try {
+    new PathTemplate(text)
+  } catch (error) {
+    if (!(error instanceof PathTemplateError)) throw error
+    context.addIssue(error.message)
+  }
+})
+
+/** "100MiB", "60s" or "100MiB,60s". */
+const rotate = z.string().transform((text, context): RotateOption => {
+  let result: RotateOption = {}
+  for (const part of text.split(',')) {
+    const bytes = byteSize.safeParse(part).data
+    const milliseconds = duration.safeParse(part).data
+    if (bytes !== undefined) result = { ...result, bytes }
+    else if (milliseconds !== undefined && milliseconds % 1000 === 0)
+      result = { ...result, seconds: milliseconds / 1000 }
+    else {
+      context.addIssue(
+        problem(
+          `"${part}" is neither a size nor whole seconds`,
+          'Write e.g. rotate=100MiB, rotate=60s or rotate=100MiB,1h.',
+        ),
+      )
+      return z.NEVER
+    }
+  }
+  return result
+})
+
+/** "10", "10GiB" or "10,10GiB". */
+const keep = z.string().transform((text, context): KeepOption => {
+  let result: KeepOption = {}
+  for (const part of text.split(',')) {
+    const files = positiveInteger.safeParse(part).data
+    const bytes = byteSize.safeParse(part).data
+    if (files !== undefined) result = { ...result, files }
+    else if (bytes !== undefined) result = { ...result, bytes }
+    else {
+      context.addIssue(
+        problem(
+          `"${part}" is neither a number of files nor a size`,
+          'Write e.g. keep=10, keep=10GiB or keep=10,10GiB.',
+        ),
+      )
+      return z.NEVER
+    }
+  }
+  return result
+})
+
+const common = {
+  target: path,
+  rotate: rotate.optional(),
+  keep: keep.optional(),
+  compress: z.enum(['gzip']).optional(),
+  'open-files': positiveInteger.default(128),
+}
+
+const PATH_BY_DEFAULT = './mirror-%Y%m%d-%H%M%S'
+
+export const pcapOptions = z.strictObject({
+  ...common,
+  target: path.default(`${PATH_BY_DEFAULT}.pcap`),
+  precision: z.enum(['ns', 'us']).default('ns'),
+})
+
+export const pcapngOptions = z.strictObject({
+  ...common,
+  target: path.default(`${PATH_BY_DEFAULT}.pcapng`),
+})
+
+/** What the sink's thread is made from; both kinds of file have it. */
+export interface FileOptions {
+  readonly kind: 'pcap' | 'pcapng'
+  readonly target: string
+  readonly precision: 'ns' | 'us'
+  readonly rotate: RotateOption | undefined
+  readonly keep: KeepOption | undefined
+  readonly compress: 'gzip' | undefined
+  readonly openFiles: number
+}

@@ -1,0 +1,105 @@
+import { Worker } from 'node:worker_threads'
+import { Failure, type FailureMessage, toFailureMessage } from '../../config/failure.ts'
+import { closeRecordQueue, createRecordQueue } from '../../frames/record-queue.ts'
+import { PathTemplate } from '../../pcap-writer/path-template.ts'
+import type { OpenSink, SinkContext, SinkType } from '../sink.ts'
+import { FrameWriter } from './frame-writer.ts'
+import { type FileOptions, pcapngOptions, pcapOptions } from './options.ts'
+import { SeriesTable } from './series-table.ts'
+import type { FileWiring, WriterMessage } from './wiring.ts'
+
+/** Starts the thread that writes, and waits until it has opened what it can open before the first frame. */
+async function openFiles(options: FileOptions, context: SinkContext): Promise<OpenSink> {
+  const wiring: FileWiring = {
+    queue: createRecordQueue(context.memory, context.byteOffset, context.byteLength),
+    options,
+    overflow: context.common.overflow,
+    series: needsSeries(options) ? new SeriesTable().memory : undefined,
+    counters: context.counters.memory,
+    pipelineCounters: context.pipelineCounters,
+    prompt: context.live && options.target === '-',
+    live: context.live,
+    reopen: new SharedArrayBuffer(4),
+  }
+  const worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData: wiring })
+  const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+  await new Promise<void>((resolve, reject) => {
+    const fail = (failure: FailureMessage) => {
+      closeRecordQueue(wiring.queue, 'abandoned')
+      reject(new Failure(failure.exitCode, failure.what, failure.mend))
+      // After `ready` nobody hears the rejection.
+      context.stop(failure.what)
+    }
+    worker.on('error', (error) => fail(toFailureMessage(error)))
+    worker.on('message', (message: WriterMessage) => {
+      if (message.kind === 'ready') resolve()
+      else if (message.kind === 'failed') fail(message)
+      else if (message.kind === 'ended') context.stop('The reader of standard output has gone.')
+      else context.log[message.level]({ sink: context.name, path: message.path }, message.message)
+    })
+  })
+  return {
+    wiring,
+    close: async () => {
+      closeRecordQueue(wiring.queue, 'closed')
+      await ended
+      context.counters.failRest()
+    },
+    reopen: () => {
+      Atomics.add(new Int32Array(wiring.reopen), 0, 1)
+    },
+  }
+}
+
+function needsSeries(options: FileOptions): boolean {
+  return options.kind === 'pcapng' || (options.target !== '-' && new PathTemplate(options.target).hasSeriesFields)
+}
+
+const shared = {
+  takesTarget: true,
+  slabBytes: (queue: number): number => queue,
+  attach: (wiring: unknown, counters: SinkContext['counters']): FrameWriter =>
+    new FrameWriter(wiring as FileWiring, counters),
+}
+
+export const pcapSink: SinkType<ReturnType<typeof pcapOptions.parse>> = {
+  ...shared,
+  type: 'pcap',
+  summary: 'pcap files',
+  example: 'pcap:/var/lib/mirror/%Y%m%d-%H%M%S.pcap?rotate=100MiB&keep=10GiB',
+  options: pcapOptions,
+  open: (options, context) =>
+    openFiles(
+      {
+        kind: 'pcap',
+        target: options.target,
+        precision: options.precision,
+        rotate: options.rotate,
+        keep: options.keep,
+        compress: options.compress,
+        openFiles: options['open-files'],
+      },
+      context,
+    ),
+}
+
+export const pcapngSink: SinkType<ReturnType<typeof pcapngOptions.parse>> = {
+  ...shared,
+  type: 'pcapng',
+  summary: 'pcapng files, with an interface for each tunnel and drop counts',
+  example: 'pcapng:/var/lib/mirror/{encap}-{vni}-%Y%m%d-%H%M%S.pcapng?rotate=1h',
+  options: pcapngOptions,
+  open: (options, context) =>
+    openFiles(
+      {
+        kind: 'pcapng',
+        target: options.target,
+        precision: 'ns',
+        rotate: options.rotate,
+        keep: options.keep,
+        compress: options.compress,
+        openFiles: options['open-files'],
+      },
+      context,
+    ),
+}

@@ -1,0 +1,131 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { EXIT_CANNOT_CREATE, toFailureMessage } from '../../config/failure.ts'
+import { RecordConsumer } from '../../frames/record-queue.ts'
+import { CaptureFiles } from '../../pcap-writer/capture-files.ts'
+import { CannotCreateError } from '../../pcap-writer/errors.ts'
+import { PathTemplate } from '../../pcap-writer/path-template.ts'
+import { PipelineCounters, SinkCounters } from '../../telemetry/counters.ts'
+import { SeriesTable } from './series-table.ts'
+import { createFormat, type FileWiring, type WriterMessage } from './wiring.ts'
+
+/** Between two looks at the clock and at requests, when nothing comes. */
+const IDLE_MS = 100
+/** Segments of this many bytes are written together, so that their memory comes back while more is written. */
+const COMMIT_BYTES = 4 << 20
+
+/** Takes records out of the queue and puts them into files: whatever the disk does, only this thread waits for it. */
+class FileWriter {
+  readonly #wiring: FileWiring
+  readonly #consumer: RecordConsumer
+  readonly #files: CaptureFiles
+  readonly #counters: SinkCounters
+  readonly #reopen: Int32Array
+  #reopened = 0
+
+  constructor(wiring: FileWiring) {
+    this.#wiring = wiring
+    this.#consumer = new RecordConsumer(wiring.queue)
+    this.#counters = new SinkCounters(wiring.counters)
+    this.#reopen = new Int32Array(wiring.reopen)
+    this.#files = this.#captureFiles()
+  }
+
+  run(): void {
+    this.#files.open(now())
+    post({ kind: 'ready' })
+    for (;;) {
+      const closed = this.#consumer.closed()
+      const wrote = this.#writeSome()
+      if (!wrote && closed) break
+      if (Atomics.load(this.#reopen, 0) !== this.#reopened) {
+        this.#reopened = Atomics.load(this.#reopen, 0)
+        this.#files.reopen()
+      }
+      if (this.#wiring.live) this.#files.tick(now())
+      if (!wrote) this.#consumer.wait(IDLE_MS)
+    }
+    this.#files.close()
+    this.#count()
+  }
+
+  #writeSome(): boolean {
+    const consumer = this.#consumer
+    let bytes = 0
+    while (bytes < COMMIT_BYTES && consumer.take()) {
+      const { start, end, frames, firstSecond, lastSecond, series } = consumer
+      this.#files.add(consumer.bytes, start, end, frames, firstSecond, lastSecond, series)
+      bytes += end - start
+    }
+    if (bytes === 0) return false
+    this.#files.commit()
+    consumer.release()
+    this.#count()
+    return true
+  }
+
+  #count(): void {
+    this.#counters.setSent(this.#files.written, this.#files.bytes, this.#files.droppedFrames)
+  }
+
+  #captureFiles(): CaptureFiles {
+    const { options, live } = this.#wiring
+    const series = this.#wiring.series && new SeriesTable(this.#wiring.series)
+    const pipeline = new PipelineCounters(this.#wiring.pipelineCounters)
+    return new CaptureFiles({
+      format: createFormat(options),
+      path: options.target === '-' ? 'stdout' : new PathTemplate(options.target),
+      ...(options.rotate && { rotate: options.rotate }),
+      ...(options.keep && { keep: options.keep }),
+      ...(options.compress && { compress: options.compress }),
+      maxOpenFiles: options.openFiles,
+      series: (index) => {
+        const d = series?.describe(index)
+        return { encapsulation: d?.encapsulation ?? 'all', tunnelId: d?.tunnelId ?? 0 }
+      },
+      ...(series && {
+        statistics: (index: number) => ({
+          received: series.offered(index),
+          dropped: series.lost(index),
+          kernelDropped: pipeline.kernelDropped,
+        }),
+      }),
+      // A reader that has stopped must not keep the program from ending once the queue is closed.
+      keepWaiting: () => !live || !this.#consumer.closed(),
+      events: {
+        opened: (path) => log('debug', 'File opened.', path),
+        closed: (path) => log('debug', 'File finished.', path),
+        trouble: (error, path) => log('error', `Cannot write, frames are being lost: ${text(error)}`, path),
+        recovered: (lost) => log('warn', `Writing again; ${lost} frames were lost.`),
+        ended: () => post({ kind: 'ended' }),
+        removed: (path) => log('debug', 'File removed, as keep= asks.', path),
+        cannotRemove: (error, path) => log('warn', `Cannot remove a file that keep= lets go: ${text(error)}`, path),
+      },
+    })
+  }
+}
+
+function now(): number {
+  return Math.floor(Date.now() / 1000)
+}
+
+function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function log(level: 'debug' | 'warn' | 'error', message: string, path?: string): void {
+  post({ kind: 'log', level, message, path })
+}
+
+function post(message: WriterMessage): void {
+  parentPort!.postMessage(message)
+}
+
+try {
+  new FileWriter(workerData as FileWiring).run()
+} catch (error) {
+  if (error instanceof CannotCreateError) {
+    const [what = '', mend = ''] = error.message.split('\n')
+    post({ kind: 'failed', exitCode: EXIT_CANNOT_CREATE, what, mend })
+  } else if (parentPort === null) throw error
+  else post({ kind: 'failed', ...toFailureMessage(error) })
+}

@@ -1,0 +1,20 @@
+import { nullSink } from './null/null-sink.ts'
+import { pcapngSink, pcapSink } from './pcap/pcap-sink.ts'
+import type { SinkType } from './sink.ts'
+
+/** Every kind of sink there is: one line each. */
+export const SINKS: readonly SinkType<unknown>[] = [erased(pcapSink), erased(pcapngSink), erased(nullSink)]
+
+export function sinkTypeNamed(type: string): SinkType<unknown> | undefined {
+  return SINKS.find((sink) => sink.type === type)
+}
+
+/** For a type that the registry is known to hold. */
+export function sinkType(type: string): SinkType<unknown> {
+  return sinkTypeNamed(type)!
+}
+
+/** Options travel as unknown between a sink's own schema and its own open(), which alone know their type. */
+function erased<Options>(sink: SinkType<Options>): SinkType<unknown> {
+  return sink as SinkType<unknown>
+}

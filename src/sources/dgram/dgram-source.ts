@@ -1,0 +1,99 @@
+import { DatagramArena } from '../../dgram-extended/datagram-arena.ts'
+import { NodeUdpSocket } from '../../dgram-extended/node-udp-socket.ts'
+import type { FrameBatch } from '../../frames/frame-batch.ts'
+import type { Source, SourceContext, SourcePlan, SourceType } from '../source.ts'
+import { bufferWarning, describeListener, openFailure, socketAddresses } from '../udp-listeners.ts'
+import { labelRows } from '../udp-rows.ts'
+
+const BATCH_ROWS = 256
+
+interface OpenSocket {
+  readonly socket: NodeUdpSocket
+  /** Index in the registry of encapsulations. */
+  readonly encapsulation: number
+}
+
+/** UDP sockets of node:dgram, for systems where the udp engine's calls cannot be made. */
+class DgramSource implements Source {
+  readonly description: readonly string[]
+  readonly warnings: readonly string[]
+  readonly #context: SourceContext
+  readonly #arena: DatagramArena
+  readonly #open: readonly OpenSocket[]
+  #next = 0
+
+  constructor(plan: SourcePlan, context: SourceContext, open: readonly OpenSocket[]) {
+    this.#context = context
+    this.#arena = new DatagramArena(context.memory, context.byteOffset, BATCH_ROWS)
+    this.#open = open
+    this.description = open.map(({ socket, encapsulation }) =>
+      describeListener(socket.address, socket.port, encapsulation),
+    )
+    const warning = bufferWarning(plan.buffer, Math.min(...open.map(({ socket }) => socket.receiveBufferBytes)))
+    this.warnings = [
+      'The dgram engine stamps frames when Node.js hands them over, and loses them above some 100 000 a second.',
+      ...(warning === undefined ? [] : [warning]),
+    ]
+  }
+
+  receive(batch: FrameBatch, maxRows: number, milliseconds: number): number | Promise<number> {
+    const count = this.#receiveAny(batch, maxRows)
+    return count > 0 ? count : this.#wait(batch, maxRows, milliseconds)
+  }
+
+  kernelDrops(): number {
+    let drops = 0
+    for (const { socket } of this.#open) drops += socket.kernelDrops()
+    return drops
+  }
+
+  async close(): Promise<void> {
+    for (const { socket } of this.#open) await socket.close()
+  }
+
+  async #wait(batch: FrameBatch, maxRows: number, milliseconds: number): Promise<number> {
+    await Promise.race(this.#open.map(({ socket }) => socket.wait(milliseconds)))
+    return this.#receiveAny(batch, maxRows)
+  }
+
+  #receiveAny(batch: FrameBatch, maxRows: number): number {
+    for (let turn = 0; turn < this.#open.length; turn++) {
+      const { socket, encapsulation } = this.#open[this.#next]!
+      this.#next = (this.#next + 1) % this.#open.length
+      const count = socket.receive(this.#arena, batch, maxRows)
+      if (count > 0) {
+        batch.count = count
+        labelRows(batch, encapsulation, this.#arena.names, this.#context.peers)
+        return count
+      }
+    }
+    batch.count = 0
+    return 0
+  }
+}
+
+async function openSockets(plan: SourcePlan): Promise<OpenSocket[]> {
+  const open: OpenSocket[] = []
+  try {
+    for (const { listener, address, optional } of socketAddresses(plan.listeners)) {
+      try {
+        const socket = await NodeUdpSocket.open({ address, port: listener.port, receiveBuffer: plan.buffer })
+        open.push({ socket, encapsulation: listener.encapsulation })
+      } catch (error) {
+        if (!optional(error)) throw openFailure(error, address, listener.port)
+      }
+    }
+  } catch (error) {
+    for (const { socket } of open) await socket.close()
+    throw error
+  }
+  return open
+}
+
+export const dgramSource: SourceType = {
+  engine: 'dgram',
+  outerHeaders: false,
+  batchRows: BATCH_ROWS,
+  slabBytes: DatagramArena.bytesFor(BATCH_ROWS),
+  open: async (plan, context) => new DgramSource(plan, context, await openSockets(plan)),
+}

@@ -1,0 +1,75 @@
+import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, Failure } from '../config/failure.ts'
+import { ENCAPSULATIONS } from '../wire/registry.ts'
+import { portOwner } from './port-owner.ts'
+import type { Listener } from './source.ts'
+
+/** One socket to open for a listener. */
+export interface SocketAddress {
+  readonly listener: Listener
+  readonly address: string
+  /** Whether collecting can go on without this socket, given why it could not be opened. */
+  optional(error: unknown): boolean
+}
+
+/** The addresses to bind: a listener without a host gets one socket a family. */
+export function socketAddresses(listeners: readonly Listener[]): SocketAddress[] {
+  const needed = () => false
+  return listeners.flatMap((listener) => {
+    if (listener.host !== undefined) return [{ listener, address: listener.host, optional: needed }]
+    const noIpv6 = (error: unknown) => errorCode(error) === 'EAFNOSUPPORT' || errorCode(error) === 'EADDRNOTAVAIL'
+    return [
+      { listener, address: '0.0.0.0', optional: needed },
+      { listener, address: '::', optional: noIpv6 },
+    ]
+  })
+}
+
+/** As the log and programs that wait for it read it: `0.0.0.0:4789 (vxlan)`. */
+export function describeListener(address: string, port: number, encapsulation: number): string {
+  const host = address.includes(':') ? `[${address}]` : address
+  return `${host}:${port} (${ENCAPSULATIONS[encapsulation]!.name})`
+}
+
+/** Why a socket could not be opened, in words for the user. */
+export function openFailure(error: unknown, address: string, port: number): unknown {
+  const where = `UDP ${address} port ${port}`
+  switch (errorCode(error)) {
+    case 'EADDRINUSE': {
+      const owner = portOwner(port)
+      const other = `choose another port with --listen :PORT, on the senders too`
+      if (owner === undefined) {
+        return new Failure(EXIT_UNAVAILABLE, `${where} is in use.`, `Find its owner with "ss -ulnp", or ${other}.`)
+      }
+      return new Failure(EXIT_UNAVAILABLE, `${where} is in use by ${owner.text}.`, `${owner.mend}, or ${other}.`)
+    }
+    case 'EADDRNOTAVAIL':
+      return new Failure(
+        EXIT_UNAVAILABLE,
+        `${where}: this machine has no such address.`,
+        '"ip address" lists those it has; --listen :PORT takes them all.',
+      )
+    case 'EACCES':
+      return new Failure(
+        EXIT_NO_PERMISSION,
+        `${where} needs CAP_NET_BIND_SERVICE.`,
+        'Use a port above 1023, or give the capability with AmbientCapabilities=CAP_NET_BIND_SERVICE.',
+      )
+    case 'EAFNOSUPPORT':
+      return new Failure(EXIT_UNAVAILABLE, `${where}: this machine has no IPv6.`, 'Listen on an IPv4 address.')
+    default:
+      return error
+  }
+}
+
+/** Said when the kernel grants less than the user asked for; it reports twice what it was asked for. */
+export function bufferWarning(asked: number, obtained: number): string | undefined {
+  if (obtained >= asked) return undefined
+  return (
+    `Receive buffer: asked for ${asked} bytes, got ${obtained}; bursts will be lost. ` +
+    `Raise it with "sysctl -w net.core.rmem_max=${asked}", or give CAP_NET_ADMIN.`
+  )
+}
+
+function errorCode(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
+}
