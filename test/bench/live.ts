@@ -8,9 +8,12 @@ import { median } from './statistics.ts'
 import { VXLAN_PORT } from './traffic.ts'
 
 /** The search ends when the lowest rate that lost is this much above the highest that held. */
-const RESOLUTION = 1.03
+const RESOLUTION = 1.05
 /** A generator that reached less than this part of the rate asked for has no more to give. */
 const REACHED = 0.97
+/** Attempts at a rate that loses frames, or that the generator does not reach. */
+const TRIES = 2
+const LOWEST_RATE = 1000
 /** Frames of a run at full speed are counted out for a rate that no run here has reached. */
 const FULL_SPEED_COUNT_RATE = 1_500_000
 /** Compiles the receiver's loops before anything is measured. */
@@ -21,7 +24,7 @@ interface Attempt {
   /** Frames per second as sent. */
   readonly rate: number
   readonly lost: number
-  /** CPU time of all the receiver's threads, per frame sent. */
+  /** CPU time of all the receiver's threads, per frame written. */
   readonly cpuMicroseconds: number
   readonly seconds: number
   readonly written: number
@@ -29,7 +32,7 @@ interface Attempt {
 
 export interface Highest {
   readonly rate: number
-  /** Nothing was lost even at the generator's full speed. */
+  /** Nothing was lost at the most that the generator reached. */
   readonly generatorLimited: boolean
 }
 
@@ -51,13 +54,8 @@ export async function attempt(
   const cpu = cpuSeconds(run.pid) - before
   const counted = await run.stop(inner)
   const lost = sent.sent + WARM_UP_FRAMES - counted.written
-  const result = {
-    rate: sent.rate,
-    lost,
-    cpuMicroseconds: (cpu / sent.sent) * 1e6,
-    seconds: sent.seconds,
-    written: counted.written - WARM_UP_FRAMES,
-  }
+  const written = counted.written - WARM_UP_FRAMES
+  const result = { rate: sent.rate, lost, cpuMicroseconds: (cpu / written) * 1e6, seconds: sent.seconds, written }
   process.stderr.write(
     `  ${receiver.name}, ${inner} bytes, ${Math.round(sent.rate / 1000)} k/s: lost ${lost} ` +
       `(kernel ${counted.kernelDropped}), ${result.cpuMicroseconds.toFixed(3)} us CPU a frame\n`,
@@ -98,21 +96,63 @@ async function settled(pid: number, file: string): Promise<void> {
   )
 }
 
-/** Bisects between what held and what lost; a rate holds when not one frame is lost. */
-async function highestRate(place: Place, receiver: Receiver, inner: number, seconds: number): Promise<Highest> {
-  const full = await attempt(place, receiver, inner, Number.POSITIVE_INFINITY, seconds)
-  if (full.lost === 0) return { rate: full.rate, generatorLimited: true }
-  let holds = 0
-  let loses = full.rate
-  while (holds === 0 || loses / holds > RESOLUTION) {
-    const rate = holds === 0 ? loses * 0.6 : (holds + loses) / 2
-    if (rate < 1000) throw new Error(`${receiver.name} loses frames even at ${Math.round(rate)} frames/s`)
-    const tried = await attempt(place, receiver, inner, rate, seconds)
-    if (tried.lost > 0) loses = rate
-    else holds = tried.rate
-    if (tried.lost === 0 && tried.rate < rate * REACHED) return { rate: tried.rate, generatorLimited: true }
+/** Bisects between what held and what lost, from a ceiling down. */
+class RateSearch {
+  readonly #ceiling: number
+  #next: number
+  #holds = 0
+  #loses: number
+  #tries = 0
+  #generatorLimited = false
+
+  constructor(ceiling: number) {
+    this.#ceiling = ceiling
+    this.#next = ceiling
+    this.#loses = ceiling
   }
-  return { rate: holds, generatorLimited: false }
+
+  /** The rate to try next; undefined when the search has ended. */
+  get next(): number | undefined {
+    if (this.#generatorLimited) return undefined
+    return this.#holds > 0 && this.#loses / this.#holds <= RESOLUTION ? undefined : this.#next
+  }
+
+  get found(): Highest {
+    return { rate: this.#holds, generatorLimited: this.#generatorLimited }
+  }
+
+  judge(tried: Attempt): void {
+    const short = tried.rate < this.#next * REACHED
+    // Whatever else ran for a moment may have held up either side, so the last of several tries decides.
+    this.#tries++
+    if ((tried.lost > 0 || short) && this.#tries < TRIES) return
+    this.#tries = 0
+    if (tried.lost > 0) {
+      this.#loses = this.#next
+    } else {
+      this.#holds = tried.rate
+      this.#generatorLimited = short || this.#next === this.#ceiling
+    }
+    this.#next = this.#holds === 0 ? this.#loses * 0.6 : (this.#holds + this.#loses) / 2
+    if (this.#next < LOWEST_RATE) throw new Error(`frames are lost even at ${Math.round(this.#loses)} frames/s`)
+  }
+}
+
+/** One search for each receiver, attempt by attempt in turn, so that both meet the same moments of the machine. */
+async function highestRates(
+  place: Place,
+  receivers: readonly Receiver[],
+  inner: number,
+  ceiling: number,
+  seconds: number,
+): Promise<Highest[]> {
+  const searches = receivers.map(() => new RateSearch(ceiling))
+  while (searches.some(({ next }) => next !== undefined)) {
+    for (const [i, search] of searches.entries()) {
+      if (search.next !== undefined) search.judge(await attempt(place, receivers[i]!, inner, search.next, seconds))
+    }
+  }
+  return searches.map(({ found }) => found)
 }
 
 /** Highest lossless rate and CPU per frame, the collector and the C program in turn. */
@@ -128,12 +168,17 @@ export async function live(place: Place, settings: Settings): Promise<Row[]> {
 }
 
 async function compare(place: Place, ours: Receiver, c: Receiver, inner: number, settings: Settings): Promise<Row[]> {
-  // Not counted: the first run at a frame length finds memory that nothing has touched yet.
-  await attempt(place, c, inner, Number.POSITIVE_INFINITY, settings.seconds)
+  // These also touch the memory that the files need: the kernel takes longer to hand out a page for the first time.
+  let ceiling = 0
+  for (const receiver of [c, ours]) {
+    const full = await attempt(place, receiver, inner, Number.POSITIVE_INFINITY, settings.seconds)
+    ceiling = Math.max(ceiling, full.rate)
+  }
   const highest: [Highest[], Highest[]] = [[], []]
   for (let i = 0; i < settings.repeats; i++) {
-    highest[0].push(await highestRate(place, ours, inner, settings.seconds))
-    highest[1].push(await highestRate(place, c, inner, settings.seconds))
+    const [a, b] = await highestRates(place, [ours, c], inner, ceiling, settings.seconds)
+    highest[0].push(a!)
+    highest[1].push(b!)
   }
   const rates = highest.map((found) => median(found.map(({ rate }) => rate)))
   const limited = highest.map((found) => found.filter(({ generatorLimited }) => generatorLimited).length)

@@ -79,7 +79,8 @@ async function timed(argv: readonly string[], output: string, outputBytes: numbe
   return { wall: wall!, cpu: user! + system! }
 }
 
-function writeCapture(path: string, packets: number): void {
+/** Writes `packets` mirrored frames in their tunnels, 10 us apart, as a pcap file. */
+export function writeCapture(path: string, packets: number): void {
   const packet = vxlanPacket(PACKET_BYTES)
   const record = RECORD_HEADER_BYTES + PACKET_BYTES
   const chunk = new Uint8Array(PACKETS_PER_WRITE * record)

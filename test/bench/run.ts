@@ -35,7 +35,7 @@ async function main(): Promise<void> {
     fail(64, `no such part: ${unknown.join(', ')}`, `The parts are: ${[...PARTS.keys()].join(', ')}`)
   const missing = lacking()
   if (missing.length > 0) fail(69, `this machine lacks: ${missing.join(', ')}`, 'Install them, and run as root.')
-  if (!existsSync(COMMAND)) fail(69, 'the command has not been built', 'Run: npm run build')
+  if (values.self !== true && !existsSync(COMMAND)) fail(69, 'the command has not been built', 'Run: npm run build')
   const quick = values.quick ?? false
   const settings: Settings = {
     quick,
