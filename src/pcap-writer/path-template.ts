@@ -164,6 +164,13 @@ function unknownField(text: string, field: string): PathTemplateError {
   )
 }
 
+/** Returns `series` if its fields can be part of a name. */
+export function checkedSeries(series: Series): Series {
+  checkedTunnelId(series.tunnelId)
+  checkedEncapsulation(series.encapsulation)
+  return series
+}
+
 function checkedTunnelId(tunnelId: number): string {
   if (Number.isInteger(tunnelId) && tunnelId >= 0 && tunnelId <= 0xffff_ffff) return `${tunnelId}`
   throw new RangeError(`Tunnel identifier ${tunnelId} is not a whole number from 0 to 4294967295.`)

@@ -1,0 +1,15 @@
+// The package's `pcap-writer` export: the one place that gathers what programs outside may use, so that file names can change.
+// biome-ignore-all lint/performance/noBarrelFile: it is the public entry, and nothing inside the project imports it
+export type { CaptureEvents } from './account.ts'
+export { type ByteFeed, CaptureOpenError, openCapture } from './byte-feed.ts'
+export { CaptureFiles, type CaptureFilesOptions } from './capture-files.ts'
+export { CannotCreateError, PathTemplateError } from './errors.ts'
+export type { SeriesStatistics } from './file-interfaces.ts'
+export { PathTemplate, type Series } from './path-template.ts'
+export { PcapFormat, type PcapFormatOptions } from './pcap-format.ts'
+export { PcapngFormat, type PcapngFormatOptions } from './pcapng-format.ts'
+export { type CaptureProblem, CaptureReader, type PacketColumns } from './reader.ts'
+export { ETHERNET, MAXIMUM_SNAP_LENGTH, type RecordColumns, type RecordFormat } from './record-format.ts'
+export type { Keep } from './retention.ts'
+export type { Rotation } from './rotation.ts'
+export { type FrameInfo, PcapWriter, type PcapWriterOptions } from './standalone-writer.ts'
