@@ -4,7 +4,14 @@ import { isIPv6 } from 'node:net'
 import type { DatagramArena } from './datagram-arena.ts'
 import { type DatagramColumns, stamp } from './datagram-columns.ts'
 import { KernelDrops } from './kernel-drops.ts'
-import { addressFamily, SOCKADDR_BYTES, scopeOfZone, writeScopeId, writeSocketAddress } from './socket-address.ts'
+import {
+  addressFamily,
+  requirePort,
+  SOCKADDR_BYTES,
+  scopeOfZone,
+  writeScopeId,
+  writeSocketAddress,
+} from './socket-address.ts'
 import { SyscallError } from './syscall-error.ts'
 import { readUdpStatistics } from './udp-statistics.ts'
 
@@ -66,6 +73,8 @@ export class NodeUdpSocket {
   static async open(options: NodeUdpSocketOptions): Promise<NodeUdpSocket> {
     const { address, port, receiveBuffer } = options
     addressFamily(address)
+    // Node 20 binds port -1 as 65535 without a word.
+    requirePort(port)
     const ipv6 = isIPv6(address)
     // reuseAddr stays off: on Linux it would let a second collector take the port over, without a word.
     const socket = createSocket({ type: ipv6 ? 'udp6' : 'udp4', ipv6Only: ipv6, reuseAddr: false })

@@ -56,14 +56,19 @@ export function addressFamily(address: string): typeof AF_INET | typeof AF_INET6
   )
 }
 
+/** @throws RangeError when `port` is none */
+export function requirePort(port: number): void {
+  if (!Number.isInteger(port) || port < 0 || port > 0xffff)
+    throw new RangeError(`port ${port}\nIt must be a whole number from 0 to 65535.`)
+}
+
 /**
  * Writes a sockaddr of `address` and `port` at `at`, and returns its size in bytes.
  * A scope may be the number or the name of an interface: `fe80::1%2`, `fe80::1%eth0`.
  * @throws TypeError when `address` is not an IP address, or its interface does not exist; RangeError for a bad port.
  */
 export function writeSocketAddress(bytes: Uint8Array, at: number, address: string, port: number): number {
-  if (!Number.isInteger(port) || port < 0 || port > 0xffff)
-    throw new RangeError(`port ${port} is not within 0 and 65535`)
+  requirePort(port)
   const family = addressFamily(address)
   bytes.fill(0, at, at + SOCKADDR_BYTES)
   bytes[at] = family

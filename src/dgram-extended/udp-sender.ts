@@ -36,7 +36,10 @@ export interface UdpSenderOptions {
   /** Receiver: an IPv4 or IPv6 address in numbers, and its port. */
   readonly address: string
   readonly port: number
-  /** The kernel cuts each message into datagrams of this many bytes (UDP_SEGMENT, Linux 4.18); the last may be shorter. */
+  /**
+   * The kernel cuts each message into datagrams of this many bytes (UDP_SEGMENT, Linux 4.18); the last may be shorter.
+   * With its headers each must fit into the MTU: segments are not fragmented.
+   */
   readonly segmentBytes?: number
   /** Port to send from; otherwise the kernel chooses. */
   readonly sourcePort?: number
