@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto'
 import { afterEach, describe, expect, test } from 'vitest'
 import { expectBalance, type Report } from './collector.ts'
 import { joinedNamespaces, type NamespacePair } from './namespaces.ts'
+import { expectedFrames, GOLDEN, goldenCaptures, goldenFrames, tunnelCaptures } from './oracle.ts'
 import { requires, SHARED_CAPTURES, unmet } from './requirements.ts'
 import { framesOf, output } from './tshark.ts'
 
@@ -76,4 +78,21 @@ test.each([
 
 test('a need that is met is not among the unmet', () => {
   expect(unmet('linux')).toEqual(process.platform === 'linux' ? [] : ['linux'])
+})
+
+requires('shared-captures')('every row of depth 1 in the shared oracles is an expected frame', () => {
+  const rows = output('sh', '-c', `cut -f10 ${SHARED_CAPTURES}/*/*.oracle.tsv | grep -c '^1$'`)
+  const frames = tunnelCaptures().flatMap(expectedFrames)
+  expect(frames.length).toBe(Number(rows))
+  for (const frame of frames) expect(frame.sha256).toMatch(/^[0-9a-f]{64}$/)
+})
+
+requires('tshark')('the kernel takes out of its golden captures the frames that are expected', () => {
+  const names = goldenCaptures().filter((name) => name.startsWith('kernel-'))
+  expect(names.length).toBe(5)
+  for (const name of names) {
+    const inner = framesOf(`${GOLDEN}${name}.inner.pcap`)
+    const hashes = inner.map(({ bytes }) => createHash('sha256').update(Buffer.from(bytes, 'hex')).digest('hex'))
+    expect(goldenFrames(name).map((frame) => frame.sha256)).toEqual(hashes)
+  }
 })
