@@ -1,5 +1,5 @@
-import { EXIT_IO } from '../config/failure.ts'
 import type { DecapOptions } from '../config/schema.ts'
+import { EXIT_IO } from '../config/terms/failure.ts'
 import { createLogger } from './logger.ts'
 import { runPipeline } from './run-pipeline.ts'
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
-import { EXIT_USAGE, toFailureMessage } from '../config/failure.ts'
 import { collectOptions, decapOptions, LOG_LEVELS, parseOptions } from '../config/schema.ts'
+import { EXIT_USAGE, toFailureMessage } from '../config/terms/failure.ts'
 import { SINKS } from '../sinks/registry.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { collect } from './collect.ts'

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import type { Logger } from 'pino'
-import { EXIT_CANNOT_CREATE, EXIT_USAGE, Failure } from '../config/failure.ts'
 import type { SinkText } from '../config/sink-wish.ts'
+import { EXIT_CANNOT_CREATE, EXIT_USAGE, Failure } from '../config/terms/failure.ts'
 import type { PipelineOptions } from '../pipeline/plan.ts'
 import { Supervisor } from '../pipeline/supervisor.ts'
 import type { SinkWish } from '../sinks/sink.ts'

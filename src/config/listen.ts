@@ -2,7 +2,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 import type { Listener } from '../sources/source.ts'
 import { ENCAPSULATIONS, encapsulationNamed, encapsulationOfPort } from '../wire/registry.ts'
-import { problem } from './problem.ts'
+import { problem } from './terms/problem.ts'
 
 const HOW = 'Write [ENCAP://][HOST]:PORT, e.g. :4789, 10.0.0.2:4789, [2001:db8::2]:4789 or vxlan://:5000.'
 const LARGEST_PORT = 65_535

@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { CidrList } from '../frames/cidr-list.ts'
-import { idRanges } from './id-ranges.ts'
 import { listener } from './listen.ts'
-import { problem, usageFailure } from './problem.ts'
 import { sinkText } from './sink-wish.ts'
-import { byteSize, duration, positiveInteger } from './units.ts'
+import { idRanges } from './terms/id-ranges.ts'
+import { problem, usageFailure } from './terms/problem.ts'
+import { byteSize, duration, positiveInteger } from './terms/units.ts'
 
 const DEFAULT_LISTEN = ':4789'
 const DEFAULT_BUFFER = '64MiB'

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { SINKS, sinkTypeNamed } from '../sinks/registry.ts'
 import type { SinkType, SinkWish } from '../sinks/sink.ts'
-import { idRanges } from './id-ranges.ts'
-import { problem } from './problem.ts'
-import { byteSize } from './units.ts'
+import { idRanges } from './terms/id-ranges.ts'
+import { problem } from './terms/problem.ts'
+import { byteSize } from './terms/units.ts'
 
 /** Smaller, and one large frame would fill it. */
 const SMALLEST_QUEUE = 1 << 20

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { Logger } from 'pino'
-import { Failure, type FailureMessage, toFailureMessage } from '../config/failure.ts'
+import { Failure, type FailureMessage, toFailureMessage } from '../config/terms/failure.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
 import { sinkType } from '../sinks/registry.ts'
 import type { OpenSink, SinkWish } from '../sinks/sink.ts'

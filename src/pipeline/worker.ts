@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { toFailureMessage } from '../config/failure.ts'
+import { toFailureMessage } from '../config/terms/failure.ts'
 import { FrameBatch } from '../frames/frame-batch.ts'
 import { sourceType } from '../sources/registry.ts'
 import { END_OF_SOURCE, type Source } from '../sources/source.ts'

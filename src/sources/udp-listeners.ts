@@ -1,4 +1,4 @@
-import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, Failure } from '../config/failure.ts'
+import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, Failure } from '../config/terms/failure.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { portOwner } from './port-owner.ts'
 import type { Listener } from './source.ts'

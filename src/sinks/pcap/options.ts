@@ -1,6 +1,6 @@
 import { z } from 'zod'
-import { problem } from '../../config/problem.ts'
-import { byteSize, duration, positiveInteger } from '../../config/units.ts'
+import { problem } from '../../config/terms/problem.ts'
+import { byteSize, duration, positiveInteger } from '../../config/terms/units.ts'
 import { PathTemplateError } from '../../pcap-writer/errors.ts'
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
 

@@ -1,5 +1,5 @@
 import { Worker } from 'node:worker_threads'
-import { Failure, type FailureMessage, toFailureMessage } from '../../config/failure.ts'
+import { Failure, type FailureMessage, toFailureMessage } from '../../config/terms/failure.ts'
 import { closeRecordQueue, createRecordQueue } from '../../frames/record-queue.ts'
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import type { OpenSink, SinkContext, SinkType } from '../sink.ts'

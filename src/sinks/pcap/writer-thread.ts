@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { EXIT_CANNOT_CREATE, toFailureMessage } from '../../config/failure.ts'
+import { EXIT_CANNOT_CREATE, toFailureMessage } from '../../config/terms/failure.ts'
 import { RecordConsumer } from '../../frames/record-queue.ts'
 import { CaptureFiles } from '../../pcap-writer/capture-files.ts'
 import { CannotCreateError } from '../../pcap-writer/errors.ts'

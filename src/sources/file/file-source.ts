@@ -1,4 +1,4 @@
-import { EXIT_NO_INPUT, EXIT_NO_PERMISSION, Failure } from '../../config/failure.ts'
+import { EXIT_NO_INPUT, EXIT_NO_PERMISSION, Failure } from '../../config/terms/failure.ts'
 import type { FrameBatch } from '../../frames/frame-batch.ts'
 import { type ByteFeed, CaptureOpenError, openCapture } from '../../pcap-writer/byte-feed.ts'
 import { CaptureReader } from '../../pcap-writer/reader.ts'

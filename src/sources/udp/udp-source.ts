@@ -1,4 +1,4 @@
-import { EXIT_UNAVAILABLE, Failure } from '../../config/failure.ts'
+import { EXIT_UNAVAILABLE, Failure } from '../../config/terms/failure.ts'
 import { DatagramArena } from '../../dgram-extended/datagram-arena.ts'
 import { systemCallsUnavailable } from '../../dgram-extended/libc.ts'
 import { Poller } from '../../dgram-extended/poller.ts'

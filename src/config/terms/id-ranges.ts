@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { IdRange } from '../frames/number-set.ts'
+import type { IdRange } from '../../frames/number-set.ts'
 import { problem } from './problem.ts'
 
 /** GRE keys have 32 bits, VNIs 24. */
