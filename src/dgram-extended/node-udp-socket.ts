@@ -92,7 +92,8 @@ export class NodeUdpSocket {
   /** As UdpSocket.receive, from the datagrams that Node has handed over. @throws Error that node:dgram reported */
   receive(arena: DatagramArena, columns: DatagramColumns, maxRows: number = arena.slots): number {
     if (this.#failure !== undefined) throw this.#failure
-    const taken = this.#queue.splice(0, Math.min(maxRows, arena.slots, columns.offset.length))
+    const room = Math.min(maxRows, arena.slots, columns.offset.length)
+    const taken = this.#queue.splice(0, Math.max(0, room))
     for (const [i, { bytes, sender, arrived }] of taken.entries()) {
       const start = arena.start(i)
       arena.bytes.set(bytes, start)

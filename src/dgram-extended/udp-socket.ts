@@ -104,6 +104,8 @@ export class UdpSocket {
    */
   receive(arena: DatagramArena, columns: DatagramColumns, maxRows: number = arena.slots): number {
     const room = Math.min(maxRows, arena.slots, columns.offset.length)
+    // Below 0 the kernel would read it as a very large number, and write beyond the arena.
+    if (!(room > 0)) return 0
     const count = this.#c.recvmmsg(this.#fd, arena.headers.address, room, MSG_DONTWAIT | MSG_TRUNC, null)
     if (count < 0) return this.#refused()
     this.#read(arena, columns, count)

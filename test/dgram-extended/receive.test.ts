@@ -111,6 +111,7 @@ describe.each<[string, (options: Options) => Promise<Receiver>]>([
     }
     while (received.length < 30) {
       await waitShortly(receiver)
+      for (const none of [0, -1, Number.NaN]) take(wide, 0, none)
       take(wide, 3, 3)
       take(wide, 4)
       take(narrow, 2, 100)
