@@ -13,7 +13,10 @@ export function isGzip(bytes: Uint8Array, length: number): boolean {
   return length >= 2 && bytes[0] === ID1 && bytes[1] === ID2
 }
 
-/** Decompresses gzip, also of several members. What a cut or damaged file still holds comes out before `problem` is set. */
+/**
+ * Decompresses gzip, also of several members. All that a cut file still holds comes out before `problem` is set; of a
+ * damaged one all but the chunk of input that the damage is in.
+ */
 export class GzipFeed implements ByteFeed {
   readonly #raw: ByteFeed
   readonly #gunzip: Gunzip = createGunzip()

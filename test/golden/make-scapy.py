@@ -98,16 +98,16 @@ def outer_tags():
 
 
 def cut():
-    """Captured with a snap length: the inner frame keeps its original length, and of its bytes what is there."""
+    """Captured with a snap length: the inner frame keeps its original length, and of its bytes what is there, if only none."""
     packet = bytes(Ether(**OUTSIDE) / IP(**V4) / udp(vxlan(9) + inner(1, 300)))
     frame = inner(1, 300)
     lengths = [len(packet), len(packet) - 1, 96, 64, 51, 50, 49, 42, 34, 20]
     expected = []
     for i, length in enumerate(lengths):
-        if length > 50:
+        if length >= 50:
             expected.append((i + 1, 9, frame[: length - 50], 300, "cut to %d bytes" % length))
         else:
-            expected.append(nothing(i + 1, "cut to %d bytes: nothing of the inner frame is left" % length))
+            expected.append(nothing(i + 1, "cut to %d bytes: inside the tunnel" % length))
     write("snap-length", [(packet[:length], len(packet)) for length in lengths], expected, tshark=False)
 
 
