@@ -8,7 +8,6 @@ import { slope } from './statistics.ts'
 
 const INNER_BYTES = 200
 const SAMPLE_MS = 500
-const MIB = 2 ** 20
 
 /** Frames per second that keep a collector half busy: half of what it wrote when flooded at full speed. */
 export async function halfRate(place: Place, settings: Settings): Promise<number> {
@@ -34,18 +33,18 @@ export async function memory(place: Place, settings: Settings): Promise<Row[]> {
   const { peak } = residentBytes(program.pid)
   const { written } = await stop()
   // The first half fills the buffers and compiles the loops.
-  const growth = slope(samples.slice(samples.length >> 1)) / MIB
+  const growth = slope(samples.slice(samples.length >> 1)) / 1e6
   const flooded = `${seconds} s at ${Math.round(rate / 1000)} k/s, ${sent.sent - written} frames lost`
   return [
     bounded({
       part: 'memory',
       measure: `highest resident memory, ${flooded}`,
-      ours: `${Math.round(peak / MIB)} MiB`,
+      ours: `${Math.round(peak / 1e6)} MB`,
       value: peak / 1e6,
       below: 150,
       unit: 'MB',
       samples: { peak, samples },
     }),
-    { part: 'memory', measure: 'its growth in the second half', ours: `${growth.toFixed(2)} MiB a minute` },
+    { part: 'memory', measure: 'its growth in the second half', ours: `${growth.toFixed(2)} MB a minute` },
   ]
 }

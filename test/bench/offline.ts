@@ -3,10 +3,12 @@ import { join } from 'node:path'
 import type { Place } from './place.ts'
 import { Program } from './program.ts'
 import { COMMAND } from './receivers.ts'
-import { measured, type Row, type Settings } from './report.ts'
+import { measured, type Row } from './report.ts'
 import { median } from './statistics.ts'
 import { OUTER_BYTES, PACKET_SEQUENCE_OFFSET, vxlanPacket } from './traffic.ts'
 
+const PACKETS = 1_000_000
+const RUNS = 5
 const PACKET_BYTES = 800
 const RECORD_HEADER_BYTES = 16
 const FILE_HEADER_BYTES = 24
@@ -20,11 +22,10 @@ interface Times {
 }
 
 /** `mirror-collector decap` takes the tunnel off a capture file; tcpdump only copies the same file. */
-export async function offline(place: Place, settings: Settings): Promise<Row[]> {
-  const packets = settings.quick ? 200_000 : 1_000_000
+export async function offline(place: Place): Promise<Row[]> {
   const input = join(place.folder, 'offline.pcap')
   const output = join(place.folder, 'offline-out.pcap')
-  writeCapture(input, packets)
+  writeCapture(input, PACKETS)
   // tcpdump would otherwise become a user who may not write here.
   const copy = ['tcpdump', '-Z', 'root', '-r', input, '-w', output]
   const decap = [process.execPath, COMMAND, 'decap', input, '--out', `pcap:${output}`]
@@ -32,15 +33,15 @@ export async function offline(place: Place, settings: Settings): Promise<Row[]> 
   const ours: Times[] = []
   const theirs: Times[] = []
   // The first of each finds memory that nothing has touched yet, and is not counted.
-  for (let i = 0; i <= Math.max(3, settings.repeats); i++) {
-    const a = await timed(decap, output, FILE_HEADER_BYTES + packets * (record - OUTER_BYTES))
-    const b = await timed(copy, output, FILE_HEADER_BYTES + packets * record)
+  for (let i = 0; i <= RUNS; i++) {
+    const a = await timed(decap, output, FILE_HEADER_BYTES + PACKETS * (record - OUTER_BYTES))
+    const b = await timed(copy, output, FILE_HEADER_BYTES + PACKETS * record)
     if (i === 0) continue
     ours.push(a)
     theirs.push(b)
   }
   rmSync(input)
-  const what = `${packets / 1e6} M packets of ${PACKET_BYTES} bytes`
+  const what = `${PACKETS / 1e6} M packets of ${PACKET_BYTES} bytes`
   return [
     compare(
       `decap of ${what}, elapsed`,
