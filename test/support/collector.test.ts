@@ -28,6 +28,8 @@ it('a collector that cannot start is an error with its own words', async () => {
   const taken = createSocket('udp4')
   await new Promise<void>((resolve) => taken.bind(0, '127.0.0.1', resolve))
   const { port } = taken.address()
-  await expect(startCollector(['--listen', `vxlan://127.0.0.1:${port}`, '--out', 'null'])).rejects.toThrow(`port ${port} is in use`)
+  await expect(startCollector(['--listen', `vxlan://127.0.0.1:${port}`, '--out', 'null'])).rejects.toThrow(
+    `port ${port} is in use`,
+  )
   await new Promise<void>((resolve) => taken.close(() => resolve()))
 })
