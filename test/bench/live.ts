@@ -168,48 +168,57 @@ export async function live(place: Place, settings: Settings): Promise<Row[]> {
 }
 
 async function compare(place: Place, ours: Receiver, c: Receiver, inner: number, settings: Settings): Promise<Row[]> {
+  const pair = [ours, c] as const
   // These also touch the memory that the files need: the kernel takes longer to hand out a page for the first time.
   let ceiling = 0
-  for (const receiver of [c, ours]) {
+  for (const receiver of pair) {
     const full = await attempt(place, receiver, inner, Number.POSITIVE_INFINITY, settings.seconds)
     ceiling = Math.max(ceiling, full.rate)
   }
-  const highest: [Highest[], Highest[]] = [[], []]
+  const highest: Highest[][] = []
   for (let i = 0; i < settings.repeats; i++) {
-    const [a, b] = await highestRates(place, [ours, c], inner, ceiling, settings.seconds)
-    highest[0].push(a!)
-    highest[1].push(b!)
+    highest.push(await highestRates(place, pair, inner, ceiling, settings.seconds))
   }
-  const rates = highest.map((found) => median(found.map(({ rate }) => rate)))
-  const limited = highest.map((found) => found.filter(({ generatorLimited }) => generatorLimited).length)
-  const half = rates[1]! / 2
-  const fixed: [Attempt[], Attempt[]] = [[], []]
+  const half = median(highest.map(([, found]) => found!.rate)) / 2
+  const fixed: Attempt[][] = []
   for (let i = 0; i < Math.max(3, settings.repeats); i++) {
-    fixed[0].push(await attempt(place, ours, inner, half, settings.seconds))
-    fixed[1].push(await attempt(place, c, inner, half, settings.seconds))
+    const turn: Attempt[] = []
+    for (const receiver of pair) turn.push(await attempt(place, receiver, inner, half, settings.seconds))
+    fixed.push(turn)
   }
-  const cpu = fixed.map((attempts) => median(attempts.map(({ cpuMicroseconds }) => cpuMicroseconds)))
+  return [rateRow(inner, highest), cpuRow(inner, half, fixed)]
+}
+
+/** `highest`: for each repeat what was found for ours and for C. */
+function rateRow(inner: number, highest: readonly Highest[][]): Row {
+  const rates = [0, 1].map((which) => median(highest.map((found) => found[which]!.rate)))
+  const shown = [0, 1].map((which) => {
+    const limited = highest.filter((found) => found[which]!.generatorLimited).length
+    const note = limited > 0 ? ` (${limited} of ${highest.length} at the generator's limit)` : ''
+    return `${(rates[which]! / 1e6).toFixed(2)} M/s${note}`
+  })
+  return measured({
+    part: 'live',
+    measure: `highest rate without loss, ${inner}-byte frames`,
+    ours: shown[0]!,
+    yardstick: `C: ${shown[1]}`,
+    ratio: rates[0]! / rates[1]!,
+    atLeast: 0.9,
+    samples: highest,
+  })
+}
+
+/** `fixed`: for each repeat an attempt of ours and one of C. */
+function cpuRow(inner: number, rate: number, fixed: readonly Attempt[][]): Row {
+  const cpu = [0, 1].map((which) => median(fixed.map((turn) => turn[which]!.cpuMicroseconds)))
   const lost = fixed.flat().reduce((sum, attempt) => sum + attempt.lost, 0)
-  const unlimited = (limit: number): string =>
-    limit > 0 ? ` (${limit} of ${settings.repeats} at the generator's limit)` : ''
-  return [
-    measured({
-      part: 'live',
-      measure: `highest rate without loss, ${inner}-byte frames`,
-      ours: `${(rates[0]! / 1e6).toFixed(2)} M/s${unlimited(limited[0]!)}`,
-      yardstick: `C: ${(rates[1]! / 1e6).toFixed(2)} M/s${unlimited(limited[1]!)}`,
-      ratio: rates[0]! / rates[1]!,
-      atLeast: 0.9,
-      samples: highest,
-    }),
-    measured({
-      part: 'live',
-      measure: `CPU a frame at ${Math.round(half / 1000)} k/s, ${inner}-byte frames${lost > 0 ? `, ${lost} lost` : ''}`,
-      ours: `${cpu[0]!.toFixed(2)} us`,
-      yardstick: `C: ${cpu[1]!.toFixed(2)} us`,
-      ratio: cpu[0]! / cpu[1]!,
-      atMost: 1.25,
-      samples: fixed,
-    }),
-  ]
+  return measured({
+    part: 'live',
+    measure: `CPU a frame at ${Math.round(rate / 1000)} k/s, ${inner}-byte frames${lost > 0 ? `, ${lost} lost` : ''}`,
+    ours: `${cpu[0]!.toFixed(2)} us`,
+    yardstick: `C: ${cpu[1]!.toFixed(2)} us`,
+    ratio: cpu[0]! / cpu[1]!,
+    atMost: 1.25,
+    samples: fixed,
+  })
 }
