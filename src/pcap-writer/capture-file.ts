@@ -108,10 +108,9 @@ export class CaptureFile {
     }
   }
 
-  /** Closes the descriptor only. */
+  /** Closes the descriptor only; what waits goes on waiting. */
   park(): void {
-    if (!this.isOpenFile || this.pending.frames > 0) return
-    this.#close()
+    if (this.isOpenFile) this.#close()
   }
 
   /** Writes what waits and the closing blocks. Returns the path if there is a finished regular file now. */

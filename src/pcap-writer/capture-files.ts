@@ -9,7 +9,7 @@ import { OpenFiles } from './open-files.ts'
 import type { PathTemplate, Series } from './path-template.ts'
 import { countRecords, type RecordFormat, recordsBefore, recordsUntil } from './record-format.ts'
 import { checkedKeep, type FileInUse, type Keep, Retention } from './retention.ts'
-import { ALWAYS, checkedRotation, intervalAt, type Rotation } from './rotation.ts'
+import { ALWAYS, checkedRotation, intervalAt, isRotating, type Rotation } from './rotation.ts'
 
 /** Settings of {@link CaptureFiles}. */
 export interface CaptureFilesOptions {
@@ -21,7 +21,7 @@ export interface CaptureFilesOptions {
   readonly compress?: 'gzip'
   /** Descriptors of files open at a time, 1 or more; 128 by default. A file beyond them is closed and gone on with later. */
   readonly maxOpenFiles?: number
-  /** The series that an index stands for; asked once for each index. */
+  /** The series that an index stands for; always the same one. */
   series(index: number): Series
   /** Counts for the statistics block at a file's end; without it the file's own are used. */
   statistics?(series: number): SeriesStatistics
@@ -68,7 +68,7 @@ export class CaptureFiles {
       this.#stream = Stream.standardOutput(calls, keepWaiting)
     } else {
       this.#template = options.compress === 'gzip' ? options.path.gzipped() : options.path
-      this.#names = new FileNames(this.#template, calls, keepWaiting)
+      this.#names = new FileNames(this.#template, isRotating(this.#rotation), calls, keepWaiting)
     }
     this.#context = {
       format: options.format,
@@ -116,8 +116,7 @@ export class CaptureFiles {
       return
     }
     const slot = this.#slotNamed('', NO_SERIES)
-    const isRotating = this.#rotation.bytes !== undefined || this.#rotation.seconds !== undefined
-    const file = this.#newFile(slot, nowSeconds, !isRotating && template?.hasTimeFields === false)
+    const file = this.#newFile(slot, nowSeconds, !isRotating(this.#rotation) && template?.hasTimeFields === false)
     slot.file = file
     try {
       file.open()
@@ -205,10 +204,9 @@ export class CaptureFiles {
 
   #findEarlierFiles(template: PathTemplate): void {
     const { keep, events } = this.#options
-    const isNumbered = this.#rotation.bytes !== undefined || this.#rotation.seconds !== undefined
-    if (keep === undefined && !isNumbered) return
+    if (keep === undefined && !isRotating(this.#rotation)) return
     const earlier = existingFiles(template)
-    if (!template.hasTimeFields && isNumbered) this.#names?.continueNumbering(earlier)
+    this.#names?.continueNumbering(earlier)
     if (keep !== undefined) this.#retention = new Retention(checkedKeep(keep), earlier, events)
   }
 

@@ -18,17 +18,21 @@ export class FileNames {
   readonly #template: PathTemplate
   readonly #calls: FileCalls
   readonly #keepWaiting: () => boolean
+  readonly #isRotating: boolean
   /** Per series: the name before numbering and the number of its last file. */
   readonly #last = new Map<string, { base: string | undefined; number: number }>()
 
-  constructor(template: PathTemplate, calls: FileCalls, keepWaiting: () => boolean) {
+  /** `isRotating`: numbers are a sequence, and a name that was freed is not used again. */
+  constructor(template: PathTemplate, isRotating: boolean, calls: FileCalls, keepWaiting: () => boolean) {
     this.#template = template
+    this.#isRotating = isRotating
     this.#calls = calls
     this.#keepWaiting = keepWaiting
   }
 
-  /** Numbers of an earlier run go on, so that a name that retention has freed is not given to a newer file. Without time fields only. */
+  /** Lets numbers of an earlier run go on where the name says nothing else about the time. */
   continueNumbering(existing: readonly ExistingFile[]): void {
+    if (!this.#isRotating || this.#template.hasTimeFields) return
     for (const { seriesKey, number } of existing) {
       const last = this.#last.get(seriesKey)
       if (last === undefined || number > last.number) this.#last.set(seriesKey, { base: undefined, number })
@@ -40,7 +44,7 @@ export class FileNames {
     const key = this.#template.seriesKey(series)
     const base = this.#template.expand(second, series, 0)
     const last = this.#last.get(key)
-    let number = last !== undefined && (last.base ?? base) === base ? last.number + 1 : 0
+    let number = this.#isRotating && last !== undefined && (last.base ?? base) === base ? last.number + 1 : 0
     for (;;) {
       const path = this.#template.expand(second, series, number)
       const destination = this.#createAt(path)

@@ -15,6 +15,10 @@ export interface Interval {
 /** The interval without boundaries. */
 export const ALWAYS: Interval = { start: Number.NEGATIVE_INFINITY, end: Number.POSITIVE_INFINITY }
 
+export function isRotating(rotation: Rotation): boolean {
+  return rotation.bytes !== undefined || rotation.seconds !== undefined
+}
+
 /** Returns `rotation` if it can be kept to. */
 export function checkedRotation(rotation: Rotation): Rotation {
   const { bytes, seconds } = rotation
