@@ -76,7 +76,9 @@ test('wire does no input or output', () => {
 })
 
 test('only the two public entries re-export', () => {
-  const exporters = files.filter((file) => /^export (\*|\{[^}]*\}|type \{[^}]*\}) from /m.test(readFileSync(join(SRC, file), 'utf8')))
+  const exporters = files.filter((file) =>
+    /^export (\*|\{[^}]*\}|type \{[^}]*\}) from /m.test(readFileSync(join(SRC, file), 'utf8')),
+  )
   const entries = ['dgram-extended/dgram-extended.ts', 'pcap-writer/pcap-writer.ts']
   expect(exporters.filter((file) => !entries.includes(file))).toEqual([])
 })

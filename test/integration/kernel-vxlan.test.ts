@@ -1,0 +1,93 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { type Collector, expectBalance, startCollector } from '../support/collector.ts'
+import { joinedNamespaces, type NamespacePair } from '../support/namespaces.ts'
+import { requires } from '../support/requirements.ts'
+import { type Frame, framesOf } from '../support/tshark.ts'
+import { addPeer, type Peer, receiveBytes, startTcpdump } from './mirrored-host.ts'
+
+const it = requires('root', 'namespaces', 'ip', 'tc', 'ethtool', 'tcpdump', 'tshark', 'build')
+
+let folder = ''
+let hosts: NamespacePair
+let peer: Peer
+let collector: Collector | undefined
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'kernel-vxlan-'))
+})
+afterAll(async () => {
+  await collector?.dispose()
+  peer?.dispose()
+  hosts?.dispose()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** Source host (left) and collector host (right), a vxlan device with VNI 100 between them, and a peer to talk to. */
+function mirrorTheSource(underlay: 'ipv4' | 'ipv6'): void {
+  hosts = joinedNamespaces()
+  const source = hosts.left
+  // Over IPv6 a vxlan device drops what does not fit the underlay; over IPv4 the kernel fragments it.
+  peer = addPeer(source, underlay === 'ipv6' ? 1400 : 1500)
+  const vxlan = ['type', 'vxlan', 'id', '100', 'remote', hosts.right[underlay], 'dstport', '4789', 'dev', source.device]
+  const ip = (...args: string[]) => source.exec(['ip', ...args])
+  ip('link', 'add', 'vx100', ...vxlan)
+  // Otherwise the device itself would speak inside the tunnel: neighbour and router solicitations, MLD.
+  ip('link', 'set', 'vx100', 'addrgenmode', 'none')
+  ip('link', 'set', 'vx100', 'arp', 'off', 'up')
+  const tc = (...args: string[]) => source.exec(['tc', ...args])
+  tc('qdisc', 'add', 'dev', peer.device, 'clsact')
+  for (const direction of ['ingress', 'egress']) {
+    const all = ['protocol', 'all', 'pref', '1', 'u32', 'match', 'u32', '0', '0']
+    tc('filter', 'add', 'dev', peer.device, direction, ...all, 'action', 'mirred', 'egress', 'mirror', 'dev', 'vx100')
+  }
+}
+
+function hashes(frames: readonly Frame[]): string[] {
+  return frames.map((frame) => createHash('sha256').update(frame.bytes).digest('hex')).sort()
+}
+
+it.each(['ipv4', 'ipv6'] as const)(
+  'over %s, the collector writes byte for byte what tcpdump sees on the mirrored interface',
+  async (underlay) => {
+    mirrorTheSource(underlay)
+    const out = join(folder, `collected-${underlay}.pcapng`)
+    const seen = join(folder, `seen-${underlay}.pcap`)
+    collector = await startCollector(
+      ['--listen', ':4789', '--vni', '100', '--out', `pcapng:${out}`, '--out', 'null'],
+      hosts.right.name,
+    )
+    const tcpdump = await startTcpdump(hosts.left, peer.device, seen)
+
+    const ping = (...args: string[]) => hosts.left.exec(['ping', '-q', '-i', '0.01', ...args])
+    ping('-c', '20', peer.ipv4)
+    ping('-c', '20', peer.ipv6)
+    // 1514 bytes inside, and with the tunnel around it more than the underlay's 1500: the kernel fragments the outer packet.
+    if (underlay === 'ipv4') ping('-c', '20', '-s', '1472', peer.ipv4)
+    execFileSync('ip', ['netns', 'exec', peer.name, 'ping', '-q', '-c', '20', '-i', '0.01', peer.sourceIpv4])
+    expect(await receiveBytes(hosts.left, peer, 'tcp', 300_000)).toBe(300_000)
+    expect(await receiveBytes(hosts.left, peer, 'udp', 50_000)).toBe(50_000)
+
+    await tcpdump.stop()
+    // Everything has arrived by now: a request to stop takes what waits in the socket, and nothing else.
+    const running = collector
+    expect(await running.stop()).toBe(0)
+
+    const expected = framesOf(seen)
+    const got = framesOf(out)
+    expect(expected.length).toBeGreaterThan(150)
+    expect(hashes(got)).toEqual(hashes(expected))
+    expect(got.every((frame) => frame.captured === frame.wireLength)).toBe(true)
+    const report = running.report()
+    expectBalance(report)
+    expect(report).toMatchObject({ delivered: expected.length, kernelDropped: 0, vnis: { 100: expected.length } })
+    await running.dispose()
+    peer.dispose()
+    hosts.dispose()
+  },
+  60_000,
+)

@@ -1,0 +1,88 @@
+import { execFileSync } from 'node:child_process'
+import type { Namespace } from '../support/namespaces.ts'
+
+/** A host that the source host talks to, over an interface of the source that can be mirrored. */
+export interface Peer {
+  readonly name: string
+  /** The source's interface towards the peer. */
+  readonly device: string
+  readonly ipv4: string
+  readonly ipv6: string
+  readonly sourceIpv4: string
+  dispose(): void
+}
+
+const OFFLOADS = ['rx', 'tx', 'sg', 'tso', 'gso', 'gro', 'tx-udp-segmentation']
+
+/** Makes a namespace with a peer host, joined to `source` by a cable with offloads off. */
+export function addPeer(source: Namespace, mtu: number): Peer {
+  const name = `${source.name}p`
+  const run = (...argv: string[]) => execFileSync(argv[0]!, argv.slice(1), { stdio: ['ignore', 'ignore', 'pipe'] })
+  const inside = (namespace: string, ...argv: string[]) => run('ip', 'netns', 'exec', namespace, ...argv)
+  const dispose = (): void => {
+    process.removeListener('exit', dispose)
+    execFileSync('sh', ['-c', `ip netns del ${name} 2>/dev/null || true`])
+  }
+  process.on('exit', dispose)
+  run('ip', 'netns', 'add', name)
+  run('ip', 'link', 'add', 'mirrored', 'netns', source.name, 'type', 'veth', 'peer', 'name', 'uplink', 'netns', name)
+  for (const [namespace, device, host] of [
+    [source.name, 'mirrored', 1],
+    [name, 'uplink', 2],
+  ] as const) {
+    inside(namespace, 'ip', 'link', 'set', device, 'addrgenmode', 'none')
+    inside(namespace, 'ip', 'link', 'set', device, 'mtu', String(mtu), 'up')
+    inside(namespace, 'ip', 'link', 'set', 'lo', 'up')
+    inside(namespace, 'ip', 'address', 'add', `10.98.0.${host}/24`, 'dev', device)
+    inside(namespace, 'ip', 'address', 'add', `fd98::${host}/64`, 'dev', device, 'nodad')
+    inside(namespace, 'ethtool', '-K', device, ...OFFLOADS.flatMap((offload) => [offload, 'off']))
+  }
+  return { name, device: 'mirrored', ipv4: '10.98.0.2', ipv6: 'fd98::2', sourceIpv4: '10.98.0.1', dispose }
+}
+
+/** tcpdump on an interface, once it captures. */
+export async function startTcpdump(host: Namespace, device: string, file: string): Promise<{ stop(): Promise<void> }> {
+  const child = host.spawn(['tcpdump', '-i', device, '-U', '--immediate-mode', '-s', '0', '-w', file])
+  await new Promise<void>((resolve, reject) => {
+    child.stderr!.setEncoding('utf8').on('data', (text: string) => {
+      if (text.includes('listening on')) resolve()
+    })
+    child.once('exit', () => reject(new Error('tcpdump ended before it captured')))
+  })
+  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  return {
+    stop: async () => {
+      child.kill('SIGINT')
+      await exited
+    },
+  }
+}
+
+const SERVERS = {
+  tcp: `require('net').createServer(s=>{let n=0;s.on('data',d=>{n+=d.length;if(n>=+process.argv[1]){s.end();console.log(n);process.exit()}})}).listen(7000,()=>console.error('ready'))`,
+  udp: `let n=0;const s=require('dgram').createSocket('udp4');s.on('message',m=>{n+=m.length;if(n>=+process.argv[1]){console.log(n);process.exit()}}).bind(7000,()=>console.error('ready'))`,
+}
+const CLIENTS = {
+  tcp: `require('net').connect(7000,process.argv[2]).end(Buffer.alloc(+process.argv[1],'t')).resume()`,
+  udp: `const s=require('dgram').createSocket('udp4');let left=+process.argv[1];(function next(){if(left<=0)return s.close();left-=1000;s.send(Buffer.alloc(1000,'u'),7000,process.argv[2],next)})()`,
+}
+
+/** Sends bytes from the source host to its peer, and tells how many arrived. */
+export async function receiveBytes(
+  source: Namespace,
+  peer: Peer,
+  protocol: 'tcp' | 'udp',
+  bytes: number,
+): Promise<number> {
+  const node = [process.execPath, '-e']
+  const server = source.spawn(['ip', 'netns', 'exec', peer.name, ...node, SERVERS[protocol], String(bytes)])
+  let printed = ''
+  server.stdout!.setEncoding('utf8').on('data', (text: string) => {
+    printed += text
+  })
+  await new Promise<void>((resolve) => server.stderr!.once('data', () => resolve()))
+  const closed = new Promise<void>((resolve) => server.once('close', () => resolve()))
+  source.spawn([...node, CLIENTS[protocol], String(bytes), peer.ipv4])
+  await closed
+  return Number(printed)
+}
