@@ -34,7 +34,7 @@ export class DatagramArena {
   #headers: MessageHeaders | undefined
 
   /** @throws RangeError when `slots` of them do not fit into `memory` from `byteOffset` on */
-  constructor(memory: SharedArrayBuffer | ArrayBuffer, byteOffset: number, slots: number) {
+  constructor(memory: ArrayBufferLike, byteOffset: number, slots: number) {
     const needed = DatagramArena.bytesFor(slots)
     const fits = byteOffset >= 0 && byteOffset + needed <= memory.byteLength
     if (!(Number.isInteger(slots) && slots > 0 && Number.isInteger(byteOffset) && fits))

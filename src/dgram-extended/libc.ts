@@ -75,10 +75,16 @@ export interface Libc {
   sendmmsg(fd: number, messages: bigint, count: number, flags: number): number
   send(fd: number, bytes: Memory, length: number, flags: number): number
   close(fd: number): number
+  /** New memory, anywhere; its address. @throws SyscallError */
+  mmap(bytes: number, protection: number, flags: number): bigint
+  /** Memory at an address, which stays valid without it; nothing is copied. */
+  view(address: bigint, bytes: number): ArrayBuffer
   errno(): number
   /** The address of the first byte. It does not keep `memory` alive: whoever stores it stores `memory` beside it. */
   address(memory: Memory): bigint
 }
+
+const MAP_FAILED = -1n
 
 /** The kernel keeps twice the size asked for in an int. */
 const LARGEST_BUFFER = 0x3fff_ffff
@@ -147,6 +153,7 @@ function load(): Libc {
 function prototypes(koffi: typeof import('koffi')): Libc {
   // null is the process itself, which has the C library in it, whatever its file is called (glibc, musl).
   const library = koffi.load(null)
+  const mmap = library.func('intptr_t mmap(void *, size_t, int, int, int, int64_t)')
   return {
     socket: library.func('int socket(int, int, int)'),
     setsockopt: library.func('int setsockopt(int, int, int, const void *, uint32_t)'),
@@ -159,6 +166,12 @@ function prototypes(koffi: typeof import('koffi')): Libc {
     sendmmsg: library.func('int sendmmsg(int, void *, unsigned int, int)'),
     send: library.func('intptr_t send(int, const void *, size_t, int)'),
     close: library.func('int close(int)'),
+    mmap: (bytes, protection, flags) => {
+      const address = BigInt(mmap(null, bytes, protection, flags, -1, 0))
+      if (address === MAP_FAILED) throw new SyscallError('mmap', koffi.errno(), `${bytes} bytes`)
+      return address
+    },
+    view: (address, bytes) => koffi.view(address, bytes),
     errno: () => koffi.errno(),
     address: (memory) => koffi.address(memory),
   }

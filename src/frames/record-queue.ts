@@ -6,8 +6,7 @@
  * segments. Neither side ever waits for a lock; a sleeping consumer is woken only when it says that it sleeps.
  */
 export interface RecordQueueWiring {
-  /** The slab that the ring is part of. */
-  readonly memory: SharedArrayBuffer
+  /** Where in the slab the ring is. */
   readonly byteOffset: number
   readonly byteLength: number
   readonly control: SharedArrayBuffer
@@ -37,14 +36,10 @@ const CLOSED = 1
 const ABANDONED = 2
 const CONTROL_WORDS = 16
 
-/** `memory[byteOffset, byteOffset + byteLength)` becomes the ring. */
-export function createRecordQueue(
-  memory: SharedArrayBuffer,
-  byteOffset: number,
-  byteLength: number,
-): RecordQueueWiring {
+/** The slab's bytes [byteOffset, byteOffset + byteLength) become the ring. */
+export function createRecordQueue(byteOffset: number, byteLength: number): RecordQueueWiring {
   const control = new SharedArrayBuffer(4 * (CONTROL_WORDS + SEGMENTS * SEGMENT_WORDS))
-  return { memory, byteOffset, byteLength, control }
+  return { byteOffset, byteLength, control }
 }
 
 /** Ends a queue from any thread: `closed` = no record follows; `abandoned` = nobody takes any more out. */
@@ -152,9 +147,16 @@ export class RecordProducer {
   #beginSegment(series: number): boolean {
     const waiting = (this.#published - Atomics.load(this.#control, CONSUMED)) >>> 0
     if (waiting >= SEGMENTS) return false
+    if (waiting === 0) this.#rewind()
     this.#segmentStart = this.#head
     this.#series = series
     return true
+  }
+
+  /** Everything has come back, so the consumer leaves the tail alone: start over with memory that is still in the cache. */
+  #rewind(): void {
+    this.#head = 0
+    Atomics.store(this.#control, BYTE_TAIL, 0)
   }
 }
 
@@ -173,8 +175,9 @@ export class RecordConsumer {
   readonly #base: number
   #taken = 0
 
-  constructor(wiring: RecordQueueWiring) {
-    this.bytes = new Uint8Array(wiring.memory)
+  /** `bytes`: the slab. */
+  constructor(wiring: RecordQueueWiring, bytes: Uint8Array) {
+    this.bytes = bytes
     this.#control = new Int32Array(wiring.control, 0, CONTROL_WORDS)
     this.#segments = new Uint32Array(wiring.control, 4 * CONTROL_WORDS)
     this.#base = wiring.byteOffset

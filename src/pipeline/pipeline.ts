@@ -4,16 +4,16 @@ import { NumberSet } from '../frames/number-set.ts'
 import { PeerTable } from '../frames/peer-table.ts'
 import { Reassembler } from '../frames/reassembler.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
-import { sinkType } from '../sinks/registry.ts'
+import type { PipelineHalf } from '../sinks/sink.ts'
 import { sourceType } from '../sources/registry.ts'
 import type { Listener } from '../sources/source.ts'
 import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { AdmitStage } from './admit.ts'
 import { DecapsulateStage } from './decapsulate.ts'
-import { FanOut } from './fan-out.ts'
+import { FanOut, type Outlet } from './fan-out.ts'
 import { OuterStage, PortTable } from './outer.ts'
-import { COUNTED_PEERS, COUNTED_TUNNELS, INCOMPLETE_DATAGRAMS, type PipelinePlan } from './plan.ts'
+import { COUNTED_PEERS, COUNTED_TUNNELS, INCOMPLETE_DATAGRAMS, type PipelinePlan, type SinkPlan } from './plan.ts'
 import { RebuildStage } from './rebuild.ts'
 import type { Stage } from './stage.ts'
 
@@ -27,14 +27,14 @@ export class Pipeline {
   readonly #stages: readonly Stage[]
   readonly #fanOut: FanOut
 
-  constructor(plan: PipelinePlan) {
+  private constructor(plan: PipelinePlan, bytes: Uint8Array, outlets: readonly Outlet[]) {
     const source = sourceType(plan.source.engine)
     this.counters = new PipelineCounters(plan.counters)
     this.peers = new PeerTable(COUNTED_PEERS, plan.allowFrom.length > 0 ? new CidrList(plan.allowFrom) : undefined)
     this.#tunnelCounts = new TunnelCounts(plan.tunnelCounts, COUNTED_TUNNELS)
     if (source.outerHeaders) {
       const slots = reassemblerSlots(source.batchRows)
-      this.#reassembler = new Reassembler(new Uint8Array(plan.slab), source.slabBytes, slots)
+      this.#reassembler = new Reassembler(bytes, source.slabBytes, slots)
       this.#outer = new OuterStage(portTable(plan.source.listeners), this.peers, this.#reassembler, this.counters)
     }
     this.#stages = [
@@ -43,12 +43,12 @@ export class Pipeline {
       new AdmitStage(plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined, this.counters),
       new RebuildStage(plan.snapLength, this.counters),
     ]
-    const outlets = plan.sinks.map((sink) => {
-      const counters = new SinkCounters(sink.counters)
-      const wanted = sink.wanted.length > 0 ? new NumberSet(sink.wanted) : undefined
-      return { sink: sinkType(sink.type).attach(sink.wiring, counters), counters, wanted }
-    })
     this.#fanOut = new FanOut(outlets, source.batchRows)
+  }
+
+  /** `bytes`: the slab. */
+  static async create(plan: PipelinePlan, bytes: Uint8Array): Promise<Pipeline> {
+    return new Pipeline(plan, bytes, await Promise.all(plan.sinks.map(openOutlet)))
   }
 
   /** Takes the batch from what the source made of it to where every frame is counted and every sink has seen it. */
@@ -70,6 +70,13 @@ export class Pipeline {
     this.#outer?.close()
     this.#fanOut.close()
   }
+}
+
+async function openOutlet(plan: SinkPlan): Promise<Outlet> {
+  const half = (await import(plan.pipelineHalf)) as PipelineHalf
+  const counters = new SinkCounters(plan.counters)
+  const wanted = plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined
+  return { sink: half.attach(plan.wiring, counters), counters, wanted }
 }
 
 /** Bytes of the slab in front of the sinks' parts. */

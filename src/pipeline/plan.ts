@@ -1,10 +1,12 @@
+import type { SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import type { IdRange } from '../frames/number-set.ts'
 import type { SinkWiring } from '../sinks/sink.ts'
 import type { SourcePlan } from '../sources/source.ts'
 
 /** A sink as the pipeline's worker gets it. */
 export interface SinkPlan {
-  readonly type: string
+  /** Module of its half in the pipeline. */
+  readonly pipelineHalf: string
   readonly wiring: SinkWiring
   readonly counters: SharedArrayBuffer
   /** The tunnel identifiers that it wants; empty = all. */
@@ -25,10 +27,10 @@ export interface PipelineOptions {
   readonly count: number
 }
 
-/** All that a pipeline's worker needs; crosses to its thread once. */
+/** All that a pipeline's worker needs; crosses to its thread once, as the first message. */
 export interface PipelinePlan extends PipelineOptions {
   /** The worker's memory: the source's part first, the reassembler's behind it, then the sinks'. */
-  readonly slab: SharedArrayBuffer
+  readonly slab: SharedMemoryHandle
   readonly counters: SharedArrayBuffer
   readonly tunnelCounts: SharedArrayBuffer
   readonly control: SharedArrayBuffer

@@ -17,8 +17,7 @@ export class RebuildStage extends JudgingStage {
   }
 
   protected judge(batch: FrameBatch, row: number): Verdict {
-    // A capture may have been cut in front of the inner frame: its length is known then, but nothing of it is there.
-    if (batch.wireLength[row]! < ETHERNET_HEADER_BYTES || batch.captured[row] === 0) return SHORT_FRAME
+    if (batch.wireLength[row]! < ETHERNET_HEADER_BYTES) return SHORT_FRAME
     if (batch.captured[row]! > this.#snapLength) batch.captured[row] = this.#snapLength
     return OK
   }

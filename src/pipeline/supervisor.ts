@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { Logger } from 'pino'
 import { Failure, type FailureMessage, toFailureMessage } from '../config/terms/failure.ts'
+import { allocateSharedMemory, type SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
 import { sinkType } from '../sinks/registry.ts'
 import type { OpenSink, SinkWish } from '../sinks/sink.ts'
@@ -48,15 +49,23 @@ export class Supervisor {
   async start(options: PipelineOptions, wishes: readonly SinkWish[]): Promise<void> {
     const slab = allocateSlab(options, wishes)
     try {
-      const sinks = await this.#openSinks(slab, options, wishes)
-      await this.#startWorker({
+      // The worker loads its modules while the sinks open; it opens the source when it gets the plan.
+      const worker = new Worker(new URL('./worker.js', import.meta.url))
+      const ready = this.#listenTo(worker)
+      const sinks = await this.#openSinks(slab, options, wishes).catch(async (error: unknown) => {
+        await worker.terminate()
+        throw error
+      })
+      const plan: PipelinePlan = {
         ...options,
         slab: slab.memory,
         counters: this.#counters.memory,
         tunnelCounts: this.#tunnelCounts,
         control: this.#control.buffer as SharedArrayBuffer,
         sinks,
-      })
+      }
+      worker.postMessage(plan)
+      await ready
     } catch (error) {
       await this.#closeSinks()
       throw error
@@ -97,7 +106,7 @@ export class Supervisor {
         log: this.#log,
         counters,
         common: wish.common,
-        memory: slab.memory,
+        slab: slab.memory,
         ...slab.sinkParts[i]!,
         live: options.source.engine !== 'file',
         pipelineCounters: this.#counters.memory,
@@ -107,13 +116,18 @@ export class Supervisor {
         },
       })
       this.#sinks.push({ name: wish.name, open, counters })
-      plans.push({ type: wish.type, wiring: open.wiring, counters: counters.memory, wanted: wish.wanted })
+      plans.push({
+        pipelineHalf: open.pipelineHalf.href,
+        wiring: open.wiring,
+        counters: counters.memory,
+        wanted: wish.wanted,
+      })
     }
     return plans
   }
 
-  async #startWorker(plan: PipelinePlan): Promise<void> {
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: plan })
+  /** Resolves when the source is open. */
+  #listenTo(worker: Worker): Promise<void> {
     const ready = withResolvers<void>()
     const finished = withResolvers<string | undefined>()
     const fail = (failure: FailureMessage) => {
@@ -133,7 +147,8 @@ export class Supervisor {
     this.#finished = finished.promise
     // start() reports a failure before `ready`; finished() one after it.
     this.#finished.catch(() => {})
-    await ready.promise
+    ready.promise.catch(() => {})
+    return ready.promise
   }
 
   async #closeSinks(): Promise<void> {
@@ -142,7 +157,7 @@ export class Supervisor {
 }
 
 interface Slab {
-  readonly memory: SharedArrayBuffer
+  readonly memory: SharedMemoryHandle
   readonly sinkParts: readonly { readonly byteOffset: number; readonly byteLength: number }[]
 }
 
@@ -154,7 +169,7 @@ function allocateSlab(options: PipelineOptions, wishes: readonly SinkWish[]): Sl
     end = pageAligned(end + part.byteLength)
     return part
   })
-  return { memory: new SharedArrayBuffer(end), sinkParts }
+  return { memory: allocateSharedMemory(end), sinkParts }
 }
 
 function pageAligned(bytes: number): number {

@@ -1,5 +1,6 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort } from 'node:worker_threads'
 import { toFailureMessage } from '../config/terms/failure.ts'
+import { openSharedMemory } from '../dgram-extended/shared-memory.ts'
 import { FrameBatch } from '../frames/frame-batch.ts'
 import { sourceType } from '../sources/registry.ts'
 import { END_OF_SOURCE, type Source } from '../sources/source.ts'
@@ -25,11 +26,11 @@ class PipelineWorker {
   #lastFlush = 0
   #lastTurn = 0
 
-  constructor(plan: PipelinePlan) {
+  constructor(plan: PipelinePlan, pipeline: Pipeline, batch: FrameBatch) {
     this.#plan = plan
     this.#control = new Int32Array(plan.control)
-    this.#pipeline = new Pipeline(plan)
-    this.#batch = new FrameBatch(plan.slab, sourceType(plan.source.engine).batchRows)
+    this.#pipeline = pipeline
+    this.#batch = batch
   }
 
   async run(): Promise<void> {
@@ -37,7 +38,7 @@ class PipelineWorker {
     let source: Source | undefined
     try {
       source = await type.open(this.#plan.source, {
-        memory: this.#plan.slab,
+        memory: this.#batch.bytes.buffer,
         byteOffset: 0,
         byteLength: type.slabBytes,
         peers: this.#pipeline.peers,
@@ -91,8 +92,14 @@ function post(message: WorkerMessage): void {
   parentPort!.postMessage(message)
 }
 
-try {
-  await new PipelineWorker(workerData as PipelinePlan).run()
-} catch (error) {
-  post({ kind: 'failed', failure: toFailureMessage(error) })
+async function run(plan: PipelinePlan): Promise<void> {
+  try {
+    const batch = new FrameBatch(openSharedMemory(plan.slab), sourceType(plan.source.engine).batchRows)
+    const pipeline = await Pipeline.create(plan, batch.bytes)
+    await new PipelineWorker(plan, pipeline, batch).run()
+  } catch (error) {
+    post({ kind: 'failed', failure: toFailureMessage(error) })
+  }
 }
+
+parentPort!.once('message', (plan: PipelinePlan) => void run(plan))

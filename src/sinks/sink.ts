@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { z } from 'zod'
+import type { SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { IdRange } from '../frames/number-set.ts'
 import type { SinkCounters } from '../telemetry/counters.ts'
@@ -23,8 +24,15 @@ export interface FrameSink {
 /** What the two halves of a sink share: numbers and shared memory, structured-clonable. */
 export type SinkWiring = unknown
 
+/** What the module of a sink's half in the pipeline exports. */
+export interface PipelineHalf {
+  attach(wiring: SinkWiring, counters: SinkCounters): FrameSink
+}
+
 /** A sink as the main thread sees it. */
 export interface OpenSink {
+  /** Module of the half in the pipeline: what it exports is a PipelineHalf. The worker loads no more of the sink than that. */
+  readonly pipelineHalf: URL
   readonly wiring: SinkWiring
   /** Called after the pipeline's half has been closed: resolves when all that was queued has gone out. */
   close(): Promise<void>
@@ -62,7 +70,7 @@ export interface SinkContext {
   readonly counters: SinkCounters
   readonly common: CommonSinkOptions
   /** The slab of the pipeline's worker, and the part of it that is this sink's. */
-  readonly memory: SharedArrayBuffer
+  readonly slab: SharedMemoryHandle
   readonly byteOffset: number
   readonly byteLength: number
   /** Input comes from the network now, not from a file. */
@@ -89,6 +97,4 @@ export interface SinkType<Options> {
   slabBytes(queue: number): number
   /** Main thread. Throws Failure when the target cannot be had. */
   open(options: Options, context: SinkContext): Promise<OpenSink>
-  /** Pipeline's thread. */
-  attach(wiring: SinkWiring, counters: SinkCounters): FrameSink
 }

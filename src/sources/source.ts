@@ -45,7 +45,7 @@ export interface SourcePlan {
 /** What a source gets from the worker that owns it. */
 export interface SourceContext {
   /** The worker's slab; the source's part of it is [byteOffset, byteOffset + byteLength). */
-  readonly memory: SharedArrayBuffer
+  readonly memory: ArrayBufferLike
   readonly byteOffset: number
   readonly byteLength: number
   readonly peers: PeerTable

@@ -29,7 +29,7 @@ export const BAD_OUTER: Verdict = 3
 export const UNKNOWN_ENCAPSULATION: Verdict = 4
 export const VNI_NOT_ALLOWED: Verdict = 5
 export const SOURCE_NOT_ALLOWED: Verdict = 6
-/** The inner frame is shorter than an Ethernet header, or none of it was captured. */
+/** The inner frame is shorter than an Ethernet header. */
 export const SHORT_FRAME: Verdict = 7
 /** A piece of an outer datagram that other pieces completed: it lives on in the frame of the piece that came last. */
 export const FRAGMENT_REASSEMBLED: Verdict = 8

@@ -2,7 +2,7 @@ import type { FrameBatch } from '../../frames/frame-batch.ts'
 import { RecordProducer } from '../../frames/record-queue.ts'
 import type { RecordFormat } from '../../pcap-writer/record-format.ts'
 import type { SinkCounters } from '../../telemetry/counters.ts'
-import type { FrameSink } from '../sink.ts'
+import type { FrameSink, SinkWiring } from '../sink.ts'
 import { SeriesTable } from './series-table.ts'
 import { createFormat, type FileWiring } from './wiring.ts'
 
@@ -10,7 +10,7 @@ import { createFormat, type FileWiring } from './wiring.ts'
 const WAIT_MS = 100
 
 /** Lays the frames out as records in the queue to the thread that writes them. */
-export class FrameWriter implements FrameSink {
+class FrameWriter implements FrameSink {
   readonly #producer: RecordProducer
   readonly #format: RecordFormat
   readonly #series: SeriesTable | undefined
@@ -68,4 +68,9 @@ export class FrameWriter implements FrameSink {
       this.#producer.waitForRoom(WAIT_MS)
     }
   }
+}
+
+/** The half of a file sink that lives in the pipeline; see PipelineHalf. */
+export function attach(wiring: SinkWiring, counters: SinkCounters): FrameSink {
+  return new FrameWriter(wiring as FileWiring, counters)
 }

@@ -3,7 +3,6 @@ import { Failure, type FailureMessage, toFailureMessage } from '../../config/ter
 import { closeRecordQueue, createRecordQueue } from '../../frames/record-queue.ts'
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import type { OpenSink, SinkContext, SinkType } from '../sink.ts'
-import { FrameWriter } from './frame-writer.ts'
 import { type FileOptions, pcapngOptions, pcapOptions } from './options.ts'
 import { SeriesTable } from './series-table.ts'
 import type { FileWiring, WriterMessage } from './wiring.ts'
@@ -11,7 +10,8 @@ import type { FileWiring, WriterMessage } from './wiring.ts'
 /** Starts the thread that writes, and waits until it has opened what it can open before the first frame. */
 async function openFiles(options: FileOptions, context: SinkContext): Promise<OpenSink> {
   const wiring: FileWiring = {
-    queue: createRecordQueue(context.memory, context.byteOffset, context.byteLength),
+    slab: context.slab,
+    queue: createRecordQueue(context.byteOffset, context.byteLength),
     options,
     overflow: context.common.overflow,
     series: needsSeries(options) ? new SeriesTable().memory : undefined,
@@ -39,6 +39,7 @@ async function openFiles(options: FileOptions, context: SinkContext): Promise<Op
     })
   })
   return {
+    pipelineHalf: new URL('./frame-writer.js', import.meta.url),
     wiring,
     close: async () => {
       closeRecordQueue(wiring.queue, 'closed')
@@ -58,8 +59,6 @@ function needsSeries(options: FileOptions): boolean {
 const shared = {
   takesTarget: true,
   slabBytes: (queue: number): number => queue,
-  attach: (wiring: unknown, counters: SinkContext['counters']): FrameWriter =>
-    new FrameWriter(wiring as FileWiring, counters),
 }
 
 export const pcapSink: SinkType<ReturnType<typeof pcapOptions.parse>> = {

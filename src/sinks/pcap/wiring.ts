@@ -1,3 +1,4 @@
+import type { SharedMemoryHandle } from '../../dgram-extended/shared-memory.ts'
 import type { RecordQueueWiring } from '../../frames/record-queue.ts'
 import { PcapFormat } from '../../pcap-writer/pcap-format.ts'
 import { PcapngFormat } from '../../pcap-writer/pcapng-format.ts'
@@ -7,6 +8,7 @@ import type { FileOptions } from './options.ts'
 
 /** What the half in the pipeline and the thread that writes share. */
 export interface FileWiring {
+  readonly slab: SharedMemoryHandle
   readonly queue: RecordQueueWiring
   readonly options: FileOptions
   readonly overflow: Overflow

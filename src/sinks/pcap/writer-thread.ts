@@ -1,5 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { EXIT_CANNOT_CREATE, toFailureMessage } from '../../config/terms/failure.ts'
+import { openSharedMemory } from '../../dgram-extended/shared-memory.ts'
 import { RecordConsumer } from '../../frames/record-queue.ts'
 import { CaptureFiles } from '../../pcap-writer/capture-files.ts'
 import { CannotCreateError } from '../../pcap-writer/errors.ts'
@@ -24,7 +25,7 @@ class FileWriter {
 
   constructor(wiring: FileWiring) {
     this.#wiring = wiring
-    this.#consumer = new RecordConsumer(wiring.queue)
+    this.#consumer = new RecordConsumer(wiring.queue, new Uint8Array(openSharedMemory(wiring.slab)))
     this.#counters = new SinkCounters(wiring.counters)
     this.#reopen = new Int32Array(wiring.reopen)
     this.#files = this.#captureFiles()

@@ -1,0 +1,27 @@
+import { libc, systemCallsUnavailable } from './libc.ts'
+
+/** Names a region of memory to another thread of this process; structured-clonable. */
+export type SharedMemoryHandle = SharedArrayBuffer | { readonly address: bigint; readonly byteLength: number }
+
+const PROT_READ_WRITE = 0x3
+const MAP_PRIVATE_ANONYMOUS = 0x22
+
+/**
+ * Memory that all threads of this process can open. Pages cost nothing until they are touched. It lives as long as the
+ * process, as no thread can know that the others are done with it.
+ *
+ * Mapped, where system calls can be made, and not a SharedArrayBuffer: V8 copies within shared memory byte by byte unless
+ * source and target are aligned alike (measured: 750 bytes in 167 ns, where plain memory takes 28 ns).
+ */
+export function allocateSharedMemory(bytes: number): SharedMemoryHandle {
+  if (systemCallsUnavailable() !== undefined) return new SharedArrayBuffer(bytes)
+  return { address: libc().mmap(bytes, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS), byteLength: bytes }
+}
+
+/**
+ * The memory itself, in this thread. Plain reads and writes: threads agree through Atomics on a SharedArrayBuffer of
+ * their own about who may touch what.
+ */
+export function openSharedMemory(handle: SharedMemoryHandle): ArrayBufferLike {
+  return handle instanceof SharedArrayBuffer ? handle : libc().view(handle.address, handle.byteLength)
+}
