@@ -65,7 +65,7 @@ function addPipelineOptions(command: Command): Command {
     .option('--vni <list>', 'tunnel identifiers to let in, e.g. 100,200-299,!250 (default all)')
     .option('--allow-from <list>', 'networks that tunnels may come from, e.g. 10.0.0.0/8,2001:db8::/32 (default all)')
     .option('--strict', 'refuse reserved bits that the RFCs tell receivers to ignore')
-    .option('--snaplen <bytes>', 'keep so many bytes of each frame (default all)')
+    .option('--snaplen <bytes>', 'keep so many bytes of each frame (default 262144: all)')
     .option('--count <frames>', 'stop after so many frames')
     .option('--duration <time>', 'stop after so long, e.g. 60s')
     .option('--stats <time>', 'log statistics so often, e.g. 10s')

@@ -8,6 +8,8 @@ import { byteSize, duration, positiveInteger } from './terms/units.ts'
 
 const DEFAULT_LISTEN = ':4789'
 const DEFAULT_BUFFER = '64MiB'
+/** tcpdump's default, and the most that readers of pcap files take. */
+const LARGEST_SNAP_LENGTH = 262_144
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
 const networks = z.string().transform((text, context) => {
@@ -28,7 +30,12 @@ const pipelineOptions = {
   vni: idRanges.default([]),
   allowFrom: networks.default([]),
   strict: z.boolean().default(false),
-  snaplen: positiveInteger.default(Number.POSITIVE_INFINITY),
+  snaplen: positiveInteger
+    .refine(
+      (bytes) => bytes <= LARGEST_SNAP_LENGTH,
+      problem(`is above ${LARGEST_SNAP_LENGTH}`, 'Leave it out to keep whole frames.'),
+    )
+    .default(LARGEST_SNAP_LENGTH),
   count: positiveInteger.default(Number.POSITIVE_INFINITY),
   duration: duration.optional(),
   stats: duration.optional(),

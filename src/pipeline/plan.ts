@@ -21,7 +21,7 @@ export interface PipelineOptions {
   readonly wanted: readonly IdRange[]
   /** Networks that tunnels may come from; empty = all. */
   readonly allowFrom: readonly string[]
-  /** Bytes to keep of each frame; Infinity = all. */
+  /** Bytes to keep of each frame. */
   readonly snapLength: number
   /** Stop after so many frames; Infinity = never. */
   readonly count: number

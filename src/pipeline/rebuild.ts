@@ -10,7 +10,7 @@ const ETHERNET_HEADER_BYTES = 14
 export class RebuildStage extends JudgingStage {
   readonly #snapLength: number
 
-  /** `snapLength`: bytes to keep of each frame; Infinity = all. */
+  /** `snapLength`: bytes to keep of each frame. */
   constructor(snapLength: number, counters: PipelineCounters) {
     super(counters)
     this.#snapLength = snapLength

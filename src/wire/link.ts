@@ -12,8 +12,11 @@ import { BAD_OUTER, OK, UNKNOWN_ENCAPSULATION, type Verdict } from './verdict.ts
 
 export const ETHERTYPE_IPV4 = 0x0800
 export const ETHERTYPE_IPV6 = 0x86dd
-/** 802.1Q, 802.1ad, and the two that switches used for stacked tags before 802.1ad. */
-const VLAN_ETHERTYPES = [0x8100, 0x88a8, 0x9100, 0x9200]
+const ETHERTYPE_8021Q = 0x8100
+const ETHERTYPE_8021AD = 0x88a8
+/** What switches used for stacked tags before 802.1ad. */
+const ETHERTYPE_QINQ = 0x9100
+const ETHERTYPE_QINQ_OTHER = 0x9200
 const VLAN_TAG_BYTES = 4
 
 const ETHERNET_HEADER_BYTES = 14
@@ -53,7 +56,7 @@ export class LinkHeader {
     if (captured < headerBytes) return BAD_OUTER
     let etherType = (bytes[offset + typeAt]! << 8) | bytes[offset + typeAt + 1]!
     let end = headerBytes
-    while (VLAN_ETHERTYPES.includes(etherType)) {
+    while (isVlanTag(etherType)) {
       if (captured < end + VLAN_TAG_BYTES) return BAD_OUTER
       etherType = (bytes[offset + end + 2]! << 8) | bytes[offset + end + 3]!
       end += VLAN_TAG_BYTES
@@ -72,4 +75,13 @@ export class LinkHeader {
     this.etherType = version === 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6
     return OK
   }
+}
+
+function isVlanTag(etherType: number): boolean {
+  return (
+    etherType === ETHERTYPE_8021Q ||
+    etherType === ETHERTYPE_8021AD ||
+    etherType === ETHERTYPE_QINQ ||
+    etherType === ETHERTYPE_QINQ_OTHER
+  )
 }
