@@ -131,15 +131,15 @@ export class CaptureFiles {
   }
 
   /**
-   * Takes whole records of one series: `frames` of them in [start, end) of `bytes`; `firstSecond` is the time of the first one, no one
-   * is later than `lastSecond`. Borrowed until `commit` returns; their interface ids may be rewritten.
+   * Takes whole records of one series: `frames` of them in [start, end) of `bytes`, in any order of time, the earliest at `_firstSecond`,
+   * the latest at `lastSecond`. Borrowed until `commit` returns; their interface ids may be rewritten.
    */
   add(
     bytes: Uint8Array,
     start: number,
     end: number,
     frames: number,
-    firstSecond: number,
+    _firstSecond: number,
     lastSecond: number,
     series: number,
   ): void {
@@ -152,7 +152,7 @@ export class CaptureFiles {
     let at = start
     let left = frames
     while (at < end) {
-      const second = at === start ? firstSecond : this.#options.format.secondsAt(view, at)
+      const second = this.#options.format.secondsAt(view, at)
       const file = this.#fileFor(slot, second, this.#options.format.lengthAt(view, at), series)
       const cut = this.#cut(file, view, at, end, lastSecond, series)
       const count = cut === end ? left : countRecords(this.#options.format, view, at, cut)

@@ -175,6 +175,15 @@ describe('rotation on the clock', () => {
     expect(sequences(bench.path(`${NOON + 240}.pcap`))).toEqual([5])
   })
 
+  it('goes by each frame of its own, whatever the order in a range', () => {
+    const bench = new Bench('%s.pcap', { rotate: { seconds: 60 } })
+    bench.files.open(NOON)
+    bench.add([NOON + 61, NOON + 59, NOON + 121, NOON + 1])
+    bench.commit()
+    bench.files.close()
+    expect([NOON, NOON + 60, NOON + 120].map((s) => sequences(bench.path(`${s}.pcap`)))).toEqual([[], [0, 1], [2, 3]])
+  })
+
   test('finishes a file without traffic at its boundary, and starts none', () => {
     const bench = new Bench('%s.pcap', { rotate: { seconds: 60 } })
     bench.files.open(NOON)
