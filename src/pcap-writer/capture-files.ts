@@ -37,7 +37,7 @@ interface Slot {
   file: CaptureFile | undefined
 }
 
-const NO_SERIES: Series = { encapsulation: 'none', tunnelId: 0 }
+const NO_SERIES: Series = { encapsulation: 'none', tunnelId: undefined }
 const DEFAULT_OPEN_FILES = 128
 
 /** Writes whole records to the files they belong in: names, rotation, retention, compression, and what to do when the disk refuses. */
@@ -78,6 +78,9 @@ export class CaptureFiles {
       events: options.events,
       describe: (index) => {
         const { encapsulation, tunnelId } = options.series(index)
+        if (tunnelId === undefined) {
+          return { name: `${encapsulation}-other`, description: `all other ${encapsulation} tunnels` }
+        }
         return { name: `${encapsulation}-${tunnelId}`, description: `${encapsulation} tunnel ${tunnelId}` }
       },
       statistics: options.statistics?.bind(options),

@@ -6,8 +6,8 @@ import { TIME_FIELDS } from './time-fields.ts'
 export interface Series {
   /** Name in the registry of encapsulations: letters, digits, hyphens. */
   readonly encapsulation: string
-  /** VNI, VSID, key or session: 0 to 2^32 - 1. */
-  readonly tunnelId: number
+  /** VNI, VSID, key or session: 0 to 2^32 - 1; undefined for all tunnels that have no series of their own, `other` in names. */
+  readonly tunnelId: number | undefined
 }
 
 interface SeriesField {
@@ -17,7 +17,7 @@ interface SeriesField {
 }
 
 const SERIES_FIELDS: Readonly<Record<string, SeriesField>> = {
-  vni: { pattern: '\\d+', text: (series) => checkedTunnelId(series.tunnelId) },
+  vni: { pattern: '\\d+|other', text: (series) => checkedTunnelId(series.tunnelId) },
   // Not greedy: in {encap}-{vni} with a number appended, the name is what ends first.
   encap: { pattern: '[A-Za-z][A-Za-z0-9-]*?', text: (series) => checkedEncapsulation(series.encapsulation) },
 }
@@ -171,7 +171,8 @@ export function checkedSeries(series: Series): Series {
   return series
 }
 
-function checkedTunnelId(tunnelId: number): string {
+function checkedTunnelId(tunnelId: number | undefined): string {
+  if (tunnelId === undefined) return 'other'
   if (Number.isInteger(tunnelId) && tunnelId >= 0 && tunnelId <= 0xffff_ffff) return `${tunnelId}`
   throw new RangeError(`Tunnel identifier ${tunnelId} is not a whole number from 0 to 4294967295.`)
 }

@@ -37,6 +37,11 @@ test('%% is a per cent sign', () => expect(expanded('100%%.pcap')).toBe('100%.pc
 test('series fields are the name and the number', () =>
   expect(expanded('a-{encap}-{vni}.pcap')).toBe('a-vxlan-gpe-16777215.pcap'))
 
+test('tunnels without a series of their own share the name other', () => {
+  const others = { encapsulation: 'vxlan', tunnelId: undefined }
+  expect(new PathTemplate('a-{encap}-{vni}.pcap').expand(0, others, 0)).toBe('a-vxlan-other.pcap')
+})
+
 test.each([
   ['a/%Q.pcap', '%Q'],
   ['a%', '%'],
@@ -101,6 +106,7 @@ describe('a matcher knows names of its own template', () => {
     ['{encap}-{vni}.pcap', 'vxlan-gpe-5-1.pcap', '/vxlan-gpe/5', 1],
     ['x+(1)-{vni}.pcap.gz', 'x+(1)-42.pcap.gz', '/42', 0],
     ['/d/e/m.pcap', 'm-3.pcap', '', 3],
+    ['{encap}-{vni}.pcap', 'vxlan-other-2.pcap', '/vxlan/other', 2],
   ])('%s made %s', (text, name, seriesKey, number) => {
     expect(new PathTemplate(text).matchers().map((m) => m.match(name))).toEqual([{ seriesKey, number }])
   })

@@ -53,8 +53,8 @@ class FileWriter {
     const consumer = this.#consumer
     let bytes = 0
     while (bytes < COMMIT_BYTES && consumer.take()) {
-      const { start, end, frames, firstSecond, lastSecond, series } = consumer
-      this.#files.add(consumer.bytes, start, end, frames, firstSecond, lastSecond, series)
+      const { start, end, frames, lastSecond, series } = consumer
+      this.#files.add(consumer.bytes, start, end, frames, lastSecond, series)
       bytes += end - start
     }
     if (bytes === 0) return false
@@ -79,10 +79,7 @@ class FileWriter {
       ...(options.keep && { keep: options.keep }),
       ...(options.compress && { compress: options.compress }),
       maxOpenFiles: options.openFiles,
-      series: (index) => {
-        const d = series?.describe(index)
-        return { encapsulation: d?.encapsulation ?? 'all', tunnelId: d?.tunnelId ?? 0 }
-      },
+      series: (index) => series?.describe(index) ?? { encapsulation: 'all', tunnelId: undefined },
       ...(series && {
         statistics: (index: number) => ({
           received: series.offered(index),
