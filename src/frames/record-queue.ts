@@ -15,13 +15,12 @@ export interface RecordQueueWiring {
 /** A segment grows until this, so that the consumer can start while the producer goes on. */
 const SEGMENT_BYTES = 1 << 20
 const SEGMENTS = 4096
-const SEGMENT_WORDS = 6
+const SEGMENT_WORDS = 5
 const START = 0
 const END = 1
 const FRAMES = 2
-const FIRST_SECOND = 3
-const LAST_SECOND = 4
-const SERIES = 5
+const LAST_SECOND = 3
+const SERIES = 4
 
 /** Control words. Segment counts run freely and wrap at 2^32; an index into the ring is a count modulo SEGMENTS. */
 const PUBLISHED = 0
@@ -63,7 +62,6 @@ export class RecordProducer {
   #tail = 0
   #segmentStart = 0
   #frames = 0
-  #firstSecond = 0
   #lastSecond = 0
   #series = 0
   #published = 0
@@ -89,14 +87,10 @@ export class RecordProducer {
     return this.#base + this.#head
   }
 
-  /** The record at the place that reserve() gave is written. */
+  /** The record at the place that reserve() gave, of a frame that arrived at `second`, is written. */
   commit(bytes: number, second: number): void {
     this.#head += bytes
-    if (this.#frames === 0) {
-      this.#firstSecond = second
-      this.#lastSecond = second
-    } else if (second > this.#lastSecond) this.#lastSecond = second
-    else if (second < this.#firstSecond) this.#firstSecond = second
+    if (this.#frames === 0 || second > this.#lastSecond) this.#lastSecond = second
     this.#frames++
   }
 
@@ -107,7 +101,6 @@ export class RecordProducer {
     this.#segments[at + START] = this.#base + this.#segmentStart
     this.#segments[at + END] = this.#base + this.#head
     this.#segments[at + FRAMES] = this.#frames
-    this.#segments[at + FIRST_SECOND] = this.#firstSecond
     this.#segments[at + LAST_SECOND] = this.#lastSecond
     this.#segments[at + SERIES] = this.#series
     this.#frames = 0
@@ -177,7 +170,6 @@ export class RecordConsumer {
   start = 0
   end = 0
   frames = 0
-  firstSecond = 0
   lastSecond = 0
   series = 0
 
@@ -201,7 +193,6 @@ export class RecordConsumer {
     this.start = this.#segments[at + START]!
     this.end = this.#segments[at + END]!
     this.frames = this.#segments[at + FRAMES]!
-    this.firstSecond = this.#segments[at + FIRST_SECOND]!
     this.lastSecond = this.#segments[at + LAST_SECOND]!
     this.series = this.#segments[at + SERIES]!
     this.#taken = (this.#taken + 1) >>> 0

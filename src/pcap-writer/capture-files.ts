@@ -134,18 +134,10 @@ export class CaptureFiles {
   }
 
   /**
-   * Takes whole records of one series: `frames` of them in [start, end) of `bytes`, in any order of time, the earliest at `_firstSecond`,
-   * the latest at `lastSecond`. Borrowed until `commit` returns; their interface ids may be rewritten.
+   * Takes whole records of one series: `frames` of them in [start, end) of `bytes`, in any order of time, the latest at
+   * `lastSecond`. Borrowed until `commit` returns; their interface ids may be rewritten.
    */
-  add(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    frames: number,
-    _firstSecond: number,
-    lastSecond: number,
-    series: number,
-  ): void {
+  add(bytes: Uint8Array, start: number, end: number, frames: number, lastSecond: number, series: number): void {
     if (this.#account.hasEnded) {
       this.#account.ended(frames)
       return

@@ -3,8 +3,6 @@ import { isPcapMagic, openPcap } from './reader-pcap.ts'
 import { PcapngParser, SECTION_HEADER_BLOCK } from './reader-pcapng.ts'
 import { type CaptureProblem, type PacketColumns, type RecordParser, Window } from './reader-window.ts'
 
-export type { CaptureProblem, PacketColumns } from './reader-window.ts'
-
 const MAGIC_LENGTH = 4
 const SMALLEST_WINDOW = 64
 

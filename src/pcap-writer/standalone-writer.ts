@@ -72,7 +72,6 @@ export class PcapWriter {
   #start = 0
   #end = 0
   #frames = 0
-  #firstSecond = 0
   #lastSecond = 0
   #current = 0
   #isClosed = false
@@ -114,7 +113,6 @@ export class PcapWriter {
     this.#format.writeRecord(this.#view, this.#end, this.#row, 0, series)
     const at = this.#end + this.#format.headerBytes
     this.#bytes.set(captured === frame.length ? frame : frame.subarray(0, captured), at)
-    if (this.#frames === 0) this.#firstSecond = info.seconds
     this.#lastSecond = this.#frames === 0 ? info.seconds : Math.max(this.#lastSecond, info.seconds)
     this.#current = series
     this.#end += length
@@ -139,15 +137,7 @@ export class PcapWriter {
 
   #handOn(): void {
     if (this.#frames === 0) return
-    this.#files.add(
-      this.#bytes,
-      this.#start,
-      this.#end,
-      this.#frames,
-      this.#firstSecond,
-      this.#lastSecond,
-      this.#current,
-    )
+    this.#files.add(this.#bytes, this.#start, this.#end, this.#frames, this.#lastSecond, this.#current)
     this.#start = this.#end
     this.#frames = 0
   }

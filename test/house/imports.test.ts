@@ -11,8 +11,8 @@ function roomsSection(): string {
 
 /** Room -> rooms that it may import, as ARCHITECTURE.md's table has them. */
 const allowed = new Map(
-  [...roomsSection().matchAll(/^\| ([a-z/-]+) \|[^|]*\| *([^|]*?) *\|$/gm)]
-    .filter(([, room]) => room !== 'room')
+  [...roomsSection().matchAll(/^\| ([a-z/-]+) *\|[^|]*\| *([^|]*?) *\|$/gm)]
+    .filter(([, room]) => /^[a-z]/.test(room!) && room !== 'room')
     .map(([, room, targets]) => [room!, targets === '' ? [] : targets!.split(', ')]),
 )
 

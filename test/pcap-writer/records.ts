@@ -75,7 +75,7 @@ export class Bench {
   add(seconds: readonly number[], series = 0, length = 60): void {
     const frames = seconds.map((second) => frame(this.#sequence++, second, length))
     const bytes = records(this.format, frames, series)
-    this.files.add(bytes, 0, bytes.length, frames.length, Math.min(...seconds), Math.max(...seconds), series)
+    this.files.add(bytes, 0, bytes.length, frames.length, Math.max(...seconds), series)
   }
 
   commit(): void {

@@ -1,5 +1,6 @@
 import type { ByteFeed } from '../../src/pcap-writer/byte-feed.ts'
-import { type CaptureProblem, CaptureReader, type PacketColumns } from '../../src/pcap-writer/reader.ts'
+import { CaptureReader } from '../../src/pcap-writer/reader.ts'
+import type { CaptureProblem, PacketColumns } from '../../src/pcap-writer/reader-window.ts'
 import type { Frame } from './tshark.ts'
 
 /** A packet as CaptureReader gave it, in the shape of what tshark says. */
