@@ -6,6 +6,9 @@ interface Prefix {
   readonly bits: number
 }
 
+/** Bits in front of the IPv4 address in an IPv4-mapped IPv6 address. */
+const MAPPED_BITS = 96
+
 /** The networks that tunnels may come from. */
 export class CidrList {
   readonly #prefixes: readonly Prefix[]
@@ -40,8 +43,8 @@ function matches(prefix: Prefix, bytes: Uint8Array, at: number): boolean {
   return ((bytes[at + whole]! ^ prefix.address[whole]!) & mask & 0xff) === 0
 }
 
-/** RFC 4291 section 2.5.5.2: ::ffff:0:0/96. */
-function isMapped(bytes: Uint8Array, at: number): boolean {
+/** Whether the 16 bytes at `at` are an IPv4-mapped address, ::ffff:0:0/96 (RFC 4291 section 2.5.5.2). */
+export function isMapped(bytes: Uint8Array, at: number): boolean {
   for (let i = 0; i < 10; i++) if (bytes[at + i] !== 0) return false
   return bytes[at + 10] === 0xff && bytes[at + 11] === 0xff
 }
@@ -53,6 +56,7 @@ function parsePrefix(text: string): Prefix {
   if (address === undefined || more.length > 0 || !/^\d+$/.test(bitsText ?? '0') || bits > address.length * 8) {
     throw new RangeError(`"${text}" is not an IPv4 or IPv6 address or prefix`)
   }
+  if (bits >= MAPPED_BITS && isMapped(address, 0)) return { address: address.slice(12), bits: bits - MAPPED_BITS }
   return { address, bits }
 }
 

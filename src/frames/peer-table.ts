@@ -1,4 +1,4 @@
-import { addressText, type CidrList } from './cidr-list.ts'
+import { addressText, type CidrList, isMapped } from './cidr-list.ts'
 
 /** Peers beyond what the table holds. */
 export const PEER_OTHER = 0
@@ -55,8 +55,7 @@ export class PeerTable {
     const bytes = new Uint8Array(16)
     const view = new DataView(bytes.buffer)
     for (let i = 0; i < WORDS; i++) view.setUint32(i * 4, this.#keys[peer * WORDS + i]!)
-    const mapped = this.#keys[peer * WORDS] === 0 && this.#keys[peer * WORDS + 2] === 0xffff
-    return addressText(mapped ? bytes.subarray(12) : bytes)
+    return addressText(isMapped(bytes, 0) ? bytes.subarray(12) : bytes)
   }
 
   /** IPv4 as its IPv4-mapped IPv6 address, so that one key serves both. */

@@ -1,0 +1,110 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { addressBytes, CidrList } from '../../src/frames/cidr-list.ts'
+import { PEER_DENIED, PEER_OTHER, PeerTable } from '../../src/frames/peer-table.ts'
+
+function indexOf(table: PeerTable, address: string): number {
+  const bytes = addressBytes(address)!
+  const packet = new Uint8Array(40).fill(0xa5)
+  packet.set(bytes, 9)
+  return table.indexOf(packet, 9, bytes.length)
+}
+
+test('every peer has a number of its own and keeps it', () => {
+  const table = new PeerTable(100, undefined)
+  const addresses = ['10.0.0.1', '10.0.0.2', '2001:db8::1', '::1', '0.0.0.0', '::', '255.255.255.255']
+  const numbers = addresses.map((address) => indexOf(table, address))
+  expect(new Set(numbers).size).toBe(addresses.length)
+  expect(numbers).not.toContain(PEER_OTHER)
+  expect(numbers).not.toContain(PEER_DENIED)
+  for (let round = 0; round < 3; round++) {
+    expect(addresses.map((address) => indexOf(table, address))).toEqual(numbers)
+  }
+  expect(table.size).toBe(addresses.length)
+  expect(numbers.map((number) => table.text(number))).toEqual(addresses)
+})
+
+test('an IPv4 peer and its IPv4-mapped IPv6 address are one', () => {
+  const table = new PeerTable(10, undefined)
+  const number = indexOf(table, '10.1.2.3')
+  expect(indexOf(table, '::ffff:10.1.2.3')).toBe(number)
+  expect(table.text(number)).toBe('10.1.2.3')
+  expect(indexOf(table, '::10.1.2.3')).not.toBe(number)
+})
+
+test('an IPv6 address that only looks IPv4-mapped is written as it is', () => {
+  const table = new PeerTable(10, undefined)
+  expect(table.text(indexOf(table, '0:0:1:2:0:ffff:a01:203'))).toBe('::1:2:0:ffff:a01:203')
+})
+
+describe('a full table', () => {
+  const table = new PeerTable(50, undefined)
+  const numbers = Array.from({ length: 50 }, (_, i) => indexOf(table, `10.0.0.${i}`))
+
+  test('knows its peers still', () => {
+    for (let i = 0; i < 1000; i++) expect(indexOf(table, `192.0.${i >> 8}.${i & 255}`)).toBe(PEER_OTHER)
+    expect(Array.from({ length: 50 }, (_, i) => indexOf(table, `10.0.0.${i}`))).toEqual(numbers)
+    expect(table.size).toBe(50)
+  })
+})
+
+describe('with networks that tunnels may come from', () => {
+  test('others are denied, and take up no room', () => {
+    const table = new PeerTable(2, new CidrList(['10.0.0.0/8']))
+    for (let i = 0; i < 1000; i++) expect(indexOf(table, `192.0.${i >> 8}.${i & 255}`)).toBe(PEER_DENIED)
+    expect(table.size).toBe(0)
+    expect(indexOf(table, '10.0.0.1')).toBeGreaterThan(PEER_DENIED)
+    expect(indexOf(table, '2001:db8::1')).toBe(PEER_DENIED)
+    expect(indexOf(table, '10.0.0.2')).toBeGreaterThan(PEER_DENIED)
+  })
+
+  test('a full table denies and admits by the address alone', () => {
+    const table = new PeerTable(1, new CidrList(['10.0.0.0/8']))
+    const first = indexOf(table, '10.0.0.1')
+    expect(indexOf(table, '10.0.0.2')).toBe(PEER_OTHER)
+    expect(indexOf(table, '11.0.0.2')).toBe(PEER_DENIED)
+    expect(indexOf(table, '10.0.0.2')).toBe(PEER_OTHER)
+    expect(indexOf(table, '10.0.0.1')).toBe(first)
+  })
+})
+
+test('the two numbers that stand for many say so', () => {
+  const table = new PeerTable(1, undefined)
+  expect([table.text(PEER_OTHER), table.text(PEER_DENIED)]).toEqual(['other', 'denied'])
+})
+
+test('a million forged sources cost a fixed table and find it quick', () => {
+  const table = new PeerTable(16_384, undefined)
+  const bytes = new Uint8Array(4)
+  const view = new DataView(bytes.buffer)
+  const started = performance.now()
+  for (let i = 0; i < 1_000_000; i++) {
+    view.setUint32(0, Math.imul(i, 0x9e3779b1))
+    table.indexOf(bytes, 0, 4)
+  }
+  expect(performance.now() - started).toBeLessThan(3000)
+  expect(table.size).toBe(16_384)
+})
+
+test('any sequence of addresses gets the numbers that a Map would give', () => {
+  const address = fc.oneof(
+    fc.nat(30).map((i) => `10.0.0.${i}`),
+    fc.nat(30).map((i) => `2001:db8::${i.toString(16)}`),
+  )
+  fc.assert(
+    fc.property(fc.array(address, { maxLength: 200 }), fc.integer({ min: 1, max: 20 }), (addresses, capacity) => {
+      const table = new PeerTable(capacity, undefined)
+      const model = new Map<string, number>()
+      for (const each of addresses) {
+        const number = indexOf(table, each)
+        if (!model.has(each) && model.size < capacity) {
+          expect([...model.values(), PEER_OTHER, PEER_DENIED]).not.toContain(number)
+          model.set(each, number)
+        }
+        expect(number).toBe(model.get(each) ?? PEER_OTHER)
+      }
+      expect(table.size).toBe(model.size)
+    }),
+    { numRuns: 300 },
+  )
+})
