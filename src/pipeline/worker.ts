@@ -23,6 +23,8 @@ class PipelineWorker {
   readonly #pipeline: Pipeline
   readonly #batch: FrameBatch
   #stopRequested = 0
+  /** Batches in a row that ended on a datagram which came after the request to stop. */
+  #lateBatches = 0
   #lastFlush = 0
   #lastTurn = 0
 
@@ -60,7 +62,7 @@ class PipelineWorker {
       const result = source.receive(this.#batch, maxRows, this.#stopRequested === 0 ? DEADLINE_MS : 0)
       const received = typeof result === 'number' ? result : await result
       if (received === END_OF_SOURCE) return
-      const drained = this.#drained(received)
+      const drained = this.#drained(received, source.description.length)
       if (received > 0) this.#pipeline.process(this.#batch)
       if (drained) return
       const now = Date.now()
@@ -76,15 +78,18 @@ class PipelineWorker {
     }
   }
 
-  /** After a request to stop: whether what had arrived by then has been taken, `received` rows of it just now. */
-  #drained(received: number): boolean {
+  /** After a request to stop: whether all that is still to be taken has been, `received` rows just now. */
+  #drained(received: number, sockets: number): boolean {
     if (this.#stopRequested === 0) {
       if (Atomics.load(this.#control, CONTROL_STOP) === 0) return false
       this.#stopRequested = Date.now()
     }
-    if (this.#plan.source.engine === 'file' || received === 0) return true
+    const { drain } = sourceType(this.#plan.source.engine)
+    if (drain === 'nothing' || received === 0 || Date.now() - this.#stopRequested > DRAIN_MS) return true
     const arrival = this.#batch.seconds[received - 1]! * 1000 + this.#batch.nanoseconds[received - 1]! / 1e6
-    return arrival >= this.#stopRequested || Date.now() - this.#stopRequested > DRAIN_MS
+    this.#lateBatches = arrival >= this.#stopRequested ? this.#lateBatches + 1 : 0
+    // Sockets take turns: after so many batches each of them has shown that what it has left is late.
+    return drain === 'arrived' && this.#lateBatches >= sockets
   }
 }
 

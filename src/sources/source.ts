@@ -58,6 +58,8 @@ export interface SourceType {
   readonly outerHeaders: boolean
   /** Rows of a batch. */
   readonly batchRows: number
+  /** What is still taken after a request to stop: nothing, all that waits, or what had arrived by then as the time stamps tell. */
+  readonly drain: 'nothing' | 'waiting' | 'arrived'
   /** Bytes of the slab that the source needs. */
   readonly slabBytes: number
   open(plan: SourcePlan, context: SourceContext): Source | Promise<Source>

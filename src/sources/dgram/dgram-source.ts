@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { DatagramArena } from '../../dgram-extended/datagram-arena.ts'
 import { NodeUdpSocket } from '../../dgram-extended/node-udp-socket.ts'
 import type { FrameBatch } from '../../frames/frame-batch.ts'
@@ -52,7 +53,13 @@ class DgramSource implements Source {
   }
 
   async #wait(batch: FrameBatch, maxRows: number, milliseconds: number): Promise<number> {
-    await Promise.race(this.#open.map(({ socket }) => socket.wait(milliseconds)))
+    if (milliseconds > 0) {
+      await Promise.race(this.#open.map(({ socket }) => socket.wait(milliseconds)))
+    } else {
+      // One whole poll phase of the event loop lies between: it hands over what the kernel has.
+      await setImmediate()
+      await setImmediate()
+    }
     return this.#receiveAny(batch, maxRows)
   }
 
@@ -93,6 +100,8 @@ async function openSockets(plan: SourcePlan): Promise<OpenSocket[]> {
 export const dgramSource: SourceType = {
   engine: 'dgram',
   outerHeaders: false,
+  // Its time stamps tell when Node.js handed a datagram over.
+  drain: 'waiting',
   batchRows: BATCH_ROWS,
   slabBytes: DatagramArena.bytesFor(BATCH_ROWS),
   open: async (plan, context) => new DgramSource(plan, context, await openSockets(plan)),

@@ -66,6 +66,7 @@ function took(batch: FrameBatch, rows: number | undefined): number {
 export const fileSource: SourceType = {
   engine: 'file',
   outerHeaders: true,
+  drain: 'nothing',
   batchRows: BATCH_ROWS,
   slabBytes: WINDOW_BYTES,
   open(plan: SourcePlan, context: SourceContext) {

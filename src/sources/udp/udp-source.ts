@@ -106,6 +106,7 @@ function openSockets(plan: SourcePlan): { sockets: UdpSocket[]; encapsulations: 
 export const udpSource: SourceType = {
   engine: 'udp',
   outerHeaders: false,
+  drain: 'arrived',
   batchRows: BATCH_ROWS,
   slabBytes: DatagramArena.bytesFor(BATCH_ROWS),
   open(plan, context) {
