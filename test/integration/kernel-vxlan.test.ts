@@ -57,10 +57,9 @@ it.each(['ipv4', 'ipv6'] as const)(
     mirrorTheSource(underlay)
     const out = join(folder, `collected-${underlay}.pcapng`)
     const seen = join(folder, `seen-${underlay}.pcap`)
-    collector = await startCollector(
-      ['--listen', ':4789', '--vni', '100', '--out', `pcapng:${out}`, '--out', 'null'],
-      hosts.right.name,
-    )
+    collector = await startCollector(['--listen', ':4789', '--vni', '100', '--out', `pcapng:${out}`, '--out', 'null'], {
+      namespace: hosts.right.name,
+    })
     const tcpdump = await startTcpdump(hosts.left, peer.device, seen)
 
     const ping = (...args: string[]) => hosts.left.exec(['ping', '-q', '-i', '0.01', ...args])

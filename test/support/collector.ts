@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { BUILT_COMMAND } from './requirements.ts'
+import { until } from './waiting.ts'
 
 const START_LIMIT_MS = 15_000
 
@@ -17,6 +18,12 @@ export interface Report {
   sinks: { sink: string; written: number; bytes: number; dropped: Record<string, number> }[]
 }
 
+export interface CollectorOptions {
+  /** Network namespace to run in. */
+  readonly namespace?: string | undefined
+  readonly stdout?: number | undefined
+}
+
 /** The built command, run once. */
 export class Collector {
   /** Standard error so far. */
@@ -26,15 +33,16 @@ export class Collector {
   readonly #stdout: Buffer[] = []
   readonly #exited: Promise<number | null>
 
-  constructor(args: readonly string[], namespace?: string) {
+  /** `stdout`: a descriptor for standard output, where the `stdout` of this class is not to gather it. */
+  constructor(args: readonly string[], { namespace, stdout }: CollectorOptions = {}) {
     this.#folder = mkdtempSync(join(tmpdir(), 'collector-'))
     const command = [process.execPath, BUILT_COMMAND, ...args, '--report', this.#reportFile]
     const argv = namespace === undefined ? command : ['ip', 'netns', 'exec', namespace, ...command]
-    this.#child = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#child = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', stdout ?? 'pipe', 'pipe'] })
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text
     })
-    this.#child.stdout!.on('data', (bytes: Buffer) => this.#stdout.push(bytes))
+    this.#child.stdout?.on('data', (bytes: Buffer) => this.#stdout.push(bytes))
     this.#exited = new Promise((resolve, reject) => {
       this.#child.on('error', reject)
       this.#child.on('close', resolve)
@@ -53,6 +61,26 @@ export class Collector {
 
   get stdout(): Buffer {
     return Buffer.concat(this.#stdout)
+  }
+
+  /** Lines that were logged, parsed; an unfinished one is left out. */
+  get log(): Record<string, unknown>[] {
+    const lines = this.stderr.split('\n').slice(0, -1)
+    return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Record<string, unknown>)
+  }
+
+  /** The ports it listens on, in the order of the `listening` line; only once it does. */
+  get ports(): number[] {
+    return [...this.stderr.matchAll(/:(\d+) \(/g)].map((match) => Number(match[1]))
+  }
+
+  /** Asks for the statistics with SIGUSR1 and waits for them. */
+  async statistics(): Promise<Report> {
+    const lines = () => this.log.filter((line) => line.msg === 'Statistics.')
+    const before = lines().length
+    this.#child.kill('SIGUSR1')
+    await until('the statistics are logged', () => lines().length > before)
+    return lines().at(-1) as unknown as Report
   }
 
   /** Resolves once a line of standard error contains `listening`; rejects when the process ends before. */
@@ -79,6 +107,10 @@ export class Collector {
     const code = await this.#exited
     process.removeListener('exit', this.#kill)
     return code
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
   }
 
   /** Sends a signal and waits for the end. */
@@ -108,9 +140,9 @@ export class Collector {
   }
 }
 
-/** Starts the collector, in a network namespace if one is named, and waits until its sockets are open. */
-export async function startCollector(args: readonly string[], namespace?: string): Promise<Collector> {
-  const collector = new Collector(args, namespace)
+/** Starts the collector and waits until its sockets are open. */
+export async function startCollector(args: readonly string[], options?: CollectorOptions): Promise<Collector> {
+  const collector = new Collector(args, options)
   try {
     await collector.listening()
   } catch (error) {
