@@ -127,7 +127,7 @@ export class RecordProducer {
     closeRecordQueue(this.#wiring, 'closed')
   }
 
-  /** The consumer has died: what is in the queue stays there. */
+  /** Nobody takes any more out: what is in the queue stays there. */
   abandoned(): boolean {
     return Atomics.load(this.#control, STATE) === ABANDONED
   }
@@ -211,6 +211,11 @@ export class RecordConsumer {
     Atomics.store(this.#control, CONSUMER_SLEEPS, 1)
     if (!this.closed()) Atomics.wait(this.#control, PUBLISHED, this.#taken | 0, milliseconds)
     Atomics.store(this.#control, CONSUMER_SLEEPS, 0)
+  }
+
+  /** The pipeline never began. */
+  abandoned(): boolean {
+    return Atomics.load(this.#control, STATE) === ABANDONED
   }
 
   /** The producer has closed its end; segments may still be waiting. */

@@ -197,6 +197,14 @@ export class CaptureFiles {
     this.#enforceRetention()
   }
 
+  /** Takes away the files that have no record; instead of `close`, when it turned out that none will come. */
+  discard(): void {
+    for (const { file } of this.#slots.values()) {
+      if (file?.isCreated && !file.isStream && file.isEmpty) file.discard()
+    }
+    this.#slots.clear()
+  }
+
   #findEarlierFiles(template: PathTemplate): void {
     const { keep, events } = this.#options
     if (keep === undefined && !isRotating(this.#rotation)) return

@@ -67,7 +67,7 @@ export class Supervisor {
       worker.postMessage(plan)
       await ready
     } catch (error) {
-      await this.#closeSinks()
+      for (const sink of this.#sinks) await sink.open.abandon()
       throw error
     }
   }

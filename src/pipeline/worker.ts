@@ -50,7 +50,8 @@ class PipelineWorker {
       this.#pipeline.counters.kernelDropped = source.kernelDrops()
     } finally {
       await source?.close()
-      this.#pipeline.close()
+      // A source that could not be opened ends the program: the supervisor then abandons the sinks.
+      if (source !== undefined) this.#pipeline.close()
     }
     post({ kind: 'finished', problem: source.problem })
   }

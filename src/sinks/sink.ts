@@ -36,6 +36,8 @@ export interface OpenSink {
   readonly wiring: SinkWiring
   /** Called after the pipeline's half has been closed: resolves when all that was queued has gone out. */
   close(): Promise<void>
+  /** The pipeline never began: as close(), and what was made for it is taken away again. */
+  abandon(): Promise<void>
   /** SIGHUP: files are closed and opened anew. */
   reopen(): void
 }

@@ -14,6 +14,7 @@ export const nullSink: SinkType<Record<string, never>> = {
     pipelineHalf: new URL('./frame-counter.js', import.meta.url),
     wiring: undefined,
     close: async () => {},
+    abandon: async () => {},
     reopen: () => {},
   }),
 }

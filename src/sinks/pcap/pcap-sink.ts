@@ -24,16 +24,18 @@ async function openFiles(options: FileOptions, context: SinkContext): Promise<Op
   const worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData: wiring })
   const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
   await new Promise<void>((resolve, reject) => {
+    let isReady = false
     const fail = (failure: FailureMessage) => {
       closeRecordQueue(wiring.queue, 'abandoned')
-      reject(new Failure(failure.exitCode, failure.what, failure.mend))
-      // After `ready` nobody hears the rejection.
-      context.stop(failure.what)
+      if (isReady) context.stop(failure.what)
+      else reject(new Failure(failure.exitCode, failure.what, failure.mend))
     }
     worker.on('error', (error) => fail(toFailureMessage(error)))
     worker.on('message', (message: WriterMessage) => {
-      if (message.kind === 'ready') resolve()
-      else if (message.kind === 'failed') fail(message)
+      if (message.kind === 'ready') {
+        isReady = true
+        resolve()
+      } else if (message.kind === 'failed') fail(message)
       else if (message.kind === 'ended') context.stop('The reader of standard output has gone.')
       else context.log[message.level]({ sink: context.name, path: message.path }, message.message)
     })
@@ -45,6 +47,10 @@ async function openFiles(options: FileOptions, context: SinkContext): Promise<Op
       closeRecordQueue(wiring.queue, 'closed')
       await ended
       context.counters.failRest()
+    },
+    abandon: async () => {
+      closeRecordQueue(wiring.queue, 'abandoned')
+      await ended
     },
     reopen: () => {
       Atomics.add(new Int32Array(wiring.reopen), 0, 1)

@@ -45,7 +45,8 @@ class FileWriter {
       if (this.#wiring.live) this.#files.tick(now())
       if (!wrote) this.#consumer.wait(IDLE_MS)
     }
-    this.#files.close()
+    if (this.#consumer.abandoned()) this.#files.discard()
+    else this.#files.close()
     this.#count()
   }
 
