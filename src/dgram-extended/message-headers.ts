@@ -54,7 +54,7 @@ export class MessageHeaders {
     this.words[iovec + IOVEC_LEN] = length
   }
 
-  /** Prepares message i for receiving: `name` is SOCKADDR_BYTES of room for the sender's address. */
+  /** Prepares message i for receiving: `name` is SOCKADDR_BYTES of room for the sender's address, or 0n when nobody asks. */
   setReceive(i: number, name: bigint): void {
     const header = i * MMSGHDR_WORDS
     this.#point(header + MMSGHDR_NAME, name)

@@ -1,21 +1,19 @@
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { NumberSet } from '../frames/number-set.ts'
 import { PEER_DENIED } from '../frames/peer-table.ts'
-import type { PipelineCounters } from '../telemetry/counters.ts'
 import { OK, SOURCE_NOT_ALLOWED, type Verdict, VNI_NOT_ALLOWED } from '../wire/verdict.ts'
-import { JudgingStage } from './stage.ts'
+import type { Step } from './step.ts'
 
 /** Lets in the frames whose sender and tunnel identifier are wanted. */
-export class AdmitStage extends JudgingStage {
+export class AdmitStep implements Step {
   readonly #wanted: NumberSet | undefined
 
   /** Without `wanted` every identifier is. The peer table has already judged the senders. */
-  constructor(wanted: NumberSet | undefined, counters: PipelineCounters) {
-    super(counters)
+  constructor(wanted: NumberSet | undefined) {
     this.#wanted = wanted
   }
 
-  protected judge(batch: FrameBatch, row: number): Verdict {
+  judge(batch: FrameBatch, row: number): Verdict {
     if (batch.peer[row] === PEER_DENIED) return SOURCE_NOT_ALLOWED
     if (this.#wanted !== undefined && !this.#wanted.has(batch.tunnelId[row]!)) return VNI_NOT_ALLOWED
     return OK

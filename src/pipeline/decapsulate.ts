@@ -1,21 +1,19 @@
 import type { FrameBatch } from '../frames/frame-batch.ts'
-import type { PipelineCounters } from '../telemetry/counters.ts'
 import type { Decapsulator, DecapsulatorOptions } from '../wire/decapsulator.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { OK, type Verdict } from '../wire/verdict.ts'
-import { JudgingStage } from './stage.ts'
+import type { Step } from './step.ts'
 
 /** Takes off the tunnel's header: an addition to the offset. */
-export class DecapsulateStage extends JudgingStage {
+export class DecapsulateStep implements Step {
   /** By index in the registry of encapsulations. */
   readonly #decapsulators: readonly Decapsulator[]
 
-  constructor(options: DecapsulatorOptions, counters: PipelineCounters) {
-    super(counters)
+  constructor(options: DecapsulatorOptions) {
     this.#decapsulators = ENCAPSULATIONS.map((encapsulation) => encapsulation.create(options))
   }
 
-  protected judge(batch: FrameBatch, row: number): Verdict {
+  judge(batch: FrameBatch, row: number): Verdict {
     const decapsulator = this.#decapsulators[batch.encapsulation[row]!]!
     const verdict = decapsulator.decode(batch.bytes, batch.offset[row]!, batch.captured[row]!)
     if (verdict !== OK) return verdict

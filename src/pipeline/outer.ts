@@ -7,7 +7,7 @@ import { LinkHeader } from '../wire/link.ts'
 import { LINKTYPE_TUNNEL } from '../wire/link-type.ts'
 import { IPPROTO_UDP, UDP_HEADER_BYTES, UdpHeader } from '../wire/udp.ts'
 import { FRAGMENT_INCOMPLETE, FRAGMENT_REASSEMBLED, OK, UNKNOWN_ENCAPSULATION, type Verdict } from '../wire/verdict.ts'
-import { HELD, JudgingStage } from './stage.ts'
+import { HELD, type Step } from './step.ts'
 
 /** UDP destination port -> index of an encapsulation. */
 export class PortTable {
@@ -24,27 +24,27 @@ export class PortTable {
 }
 
 /** Takes off the outer link, IP and UDP headers, puts outer fragments together, and tells which tunnel it is. */
-export class OuterStage extends JudgingStage {
+export class OuterStep implements Step {
   readonly #ports: PortTable
-  readonly #peers: PeerTable
+  readonly #peers: PeerTable | undefined
   readonly #reassembler: Reassembler
-  readonly #pieceCounters: PipelineCounters
+  readonly #counters: PipelineCounters
   readonly #link: LinkHeader = new LinkHeader()
   readonly #ip: IpHeader = new IpHeader()
   readonly #udp: UdpHeader = new UdpHeader()
   #reassembled = 0
   #incomplete = 0
 
-  constructor(ports: PortTable, peers: PeerTable, reassembler: Reassembler, counters: PipelineCounters) {
-    super(counters)
+  constructor(ports: PortTable, peers: PeerTable | undefined, reassembler: Reassembler, counters: PipelineCounters) {
     this.#ports = ports
     this.#peers = peers
     this.#reassembler = reassembler
-    this.#pieceCounters = counters
+    this.#counters = counters
   }
 
-  override run(batch: FrameBatch): void {
-    super.run(batch)
+  /** The sinks have seen the batch: counts its pieces, and the memory of completed datagrams may be used again. */
+  endBatch(): void {
+    this.#reassembler.endBatch()
     this.#countPieces()
   }
 
@@ -54,7 +54,7 @@ export class OuterStage extends JudgingStage {
     this.#countPieces()
   }
 
-  protected judge(batch: FrameBatch, row: number): Verdict {
+  judge(batch: FrameBatch, row: number): Verdict {
     const bytes = batch.bytes
     let at = batch.offset[row]!
     let captured = batch.captured[row]!
@@ -93,15 +93,17 @@ export class OuterStage extends JudgingStage {
     batch.wireLength[row] = udp.payloadWireLength
     batch.encapsulation[row] = encapsulation
     batch.linkType[row] = LINKTYPE_TUNNEL
-    batch.peer[row] = this.#peers.indexOf(batch.bytes, this.#ip.sourceAt, this.#ip.addressBytes)
+    if (this.#peers !== undefined) {
+      batch.peer[row] = this.#peers.indexOf(batch.bytes, this.#ip.sourceAt, this.#ip.addressBytes)
+    }
     return OK
   }
 
   #countPieces(): void {
     const reassembler = this.#reassembler
-    this.#pieceCounters.addVerdict(FRAGMENT_REASSEMBLED, reassembler.reassembled - this.#reassembled)
-    this.#pieceCounters.addVerdict(FRAGMENT_INCOMPLETE, reassembler.incomplete - this.#incomplete)
-    this.#pieceCounters.held = reassembler.held
+    this.#counters.addVerdict(FRAGMENT_REASSEMBLED, reassembler.reassembled - this.#reassembled)
+    this.#counters.addVerdict(FRAGMENT_INCOMPLETE, reassembler.incomplete - this.#incomplete)
+    this.#counters.held = reassembler.held
     this.#reassembled = reassembler.reassembled
     this.#incomplete = reassembler.incomplete
   }

@@ -9,40 +9,41 @@ import { sourceType } from '../sources/registry.ts'
 import type { Listener } from '../sources/source.ts'
 import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
-import { AdmitStage } from './admit.ts'
-import { DecapsulateStage } from './decapsulate.ts'
+import { OK, VERDICTS, type Verdict } from '../wire/verdict.ts'
+import { AdmitStep } from './admit.ts'
+import { DecapsulateStep } from './decapsulate.ts'
 import { FanOut, type Outlet } from './fan-out.ts'
-import { OuterStage, PortTable } from './outer.ts'
+import { OuterStep, PortTable } from './outer.ts'
 import { COUNTED_PEERS, COUNTED_TUNNELS, INCOMPLETE_DATAGRAMS, type PipelinePlan, type SinkPlan } from './plan.ts'
-import { RebuildStage } from './rebuild.ts'
-import type { Stage } from './stage.ts'
+import { RebuildStep } from './rebuild.ts'
+import { HELD } from './step.ts'
 
 /** Walks a batch from the source to the sinks: outer headers, tunnel, admission, rebuilding, fan-out. */
 export class Pipeline {
   readonly counters: PipelineCounters
-  readonly peers: PeerTable
+  /** Absent where nothing depends on who sends: asking the kernel for it would cost 50 ns a datagram. */
+  readonly peers: PeerTable | undefined
   readonly #tunnelCounts: TunnelCounts
-  readonly #reassembler: Reassembler | undefined
-  readonly #outer: OuterStage | undefined
-  readonly #stages: readonly Stage[]
+  readonly #outer: OuterStep | undefined
+  readonly #decapsulate: DecapsulateStep
+  readonly #admit: AdmitStep
+  readonly #rebuild: RebuildStep
   readonly #fanOut: FanOut
+  /** Frames of the batch by verdict. */
+  readonly #tally: Uint32Array = new Uint32Array(VERDICTS.length)
 
   private constructor(plan: PipelinePlan, bytes: Uint8Array, outlets: readonly Outlet[]) {
     const source = sourceType(plan.source.engine)
     this.counters = new PipelineCounters(plan.counters)
-    this.peers = new PeerTable(COUNTED_PEERS, plan.allowFrom.length > 0 ? new CidrList(plan.allowFrom) : undefined)
+    if (plan.allowFrom.length > 0) this.peers = new PeerTable(COUNTED_PEERS, new CidrList(plan.allowFrom))
     this.#tunnelCounts = new TunnelCounts(plan.tunnelCounts, COUNTED_TUNNELS)
     if (source.outerHeaders) {
-      const slots = reassemblerSlots(source.batchRows)
-      this.#reassembler = new Reassembler(bytes, source.slabBytes, slots)
-      this.#outer = new OuterStage(portTable(plan.source.listeners), this.peers, this.#reassembler, this.counters)
+      const reassembler = new Reassembler(bytes, source.slabBytes, reassemblerSlots(source.batchRows))
+      this.#outer = new OuterStep(portTable(plan.source.listeners), this.peers, reassembler, this.counters)
     }
-    this.#stages = [
-      ...(this.#outer ? [this.#outer] : []),
-      new DecapsulateStage({ strict: plan.strict }, this.counters),
-      new AdmitStage(plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined, this.counters),
-      new RebuildStage(plan.snapLength, this.counters),
-    ]
+    this.#decapsulate = new DecapsulateStep({ strict: plan.strict })
+    this.#admit = new AdmitStep(plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined)
+    this.#rebuild = new RebuildStep(plan.snapLength)
     this.#fanOut = new FanOut(outlets, source.batchRows)
   }
 
@@ -54,15 +55,50 @@ export class Pipeline {
   /** Takes the batch from what the source made of it to where every frame is counted and every sink has seen it. */
   process(batch: FrameBatch): void {
     this.counters.addReceived(batch.count)
-    for (let i = 0; i < this.#stages.length; i++) this.#stages[i]!.run(batch)
+    this.#judge(batch)
     for (let row = 0; row < batch.count; row++) this.#tunnelCounts.add(batch.tunnelId[row]!)
     this.counters.addDelivered(batch.count)
     if (batch.count > 0) this.#fanOut.write(batch)
-    this.#reassembler?.endBatch()
+    this.#outer?.endBatch()
   }
 
   flush(): void {
     this.#fanOut.flush()
+  }
+
+  /** Judges each row, closes the gaps behind those that are left out, and counts each verdict once for the batch. */
+  #judge(batch: FrameBatch): void {
+    const rows = batch.count
+    let kept = 0
+    for (let row = 0; row < rows; row++) {
+      const verdict = this.#verdict(batch, row)
+      if (verdict === OK) {
+        if (kept !== row) batch.moveRow(row, kept)
+        kept++
+      } else if (verdict !== HELD) this.#tally[verdict]!++
+    }
+    batch.count = kept
+    if (kept < rows) this.#countVerdicts()
+  }
+
+  /** The steps by name, not as a list: each call then has one target, which the compiler takes in. */
+  #verdict(batch: FrameBatch, row: number): Verdict {
+    if (this.#outer !== undefined) {
+      const outer = this.#outer.judge(batch, row)
+      if (outer !== OK) return outer
+    }
+    const tunnel = this.#decapsulate.judge(batch, row)
+    if (tunnel !== OK) return tunnel
+    const admission = this.#admit.judge(batch, row)
+    if (admission !== OK) return admission
+    return this.#rebuild.judge(batch, row)
+  }
+
+  #countVerdicts(): void {
+    for (let verdict = 0; verdict < VERDICTS.length; verdict++) {
+      if (this.#tally[verdict]! > 0) this.counters.addVerdict(verdict, this.#tally[verdict]!)
+    }
+    this.#tally.fill(0)
   }
 
   /** No frame follows. */

@@ -48,7 +48,8 @@ export interface SourceContext {
   readonly memory: ArrayBufferLike
   readonly byteOffset: number
   readonly byteLength: number
-  readonly peers: PeerTable
+  /** Absent where nothing depends on who sends: the `peer` column is then left alone. */
+  readonly peers: PeerTable | undefined
 }
 
 /** A row of the registry of sources. */

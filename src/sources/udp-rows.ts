@@ -7,13 +7,21 @@ import { LINKTYPE_TUNNEL } from '../wire/link-type.ts'
 const IPV4_BYTES = 4
 const IPV6_BYTES = 16
 
-/** Fills the columns that a socket knows for all its datagrams: which tunnel they carry, and who sent each. */
-export function labelRows(batch: FrameBatch, encapsulation: number, names: Uint8Array, peers: PeerTable): void {
+/** Fills the columns that a socket knows for all its datagrams: which tunnel they carry, and, where it matters, who sent each. */
+export function labelRows(
+  batch: FrameBatch,
+  encapsulation: number,
+  names: Uint8Array,
+  peers: PeerTable | undefined,
+): void {
+  for (let row = 0; row < batch.count; row++) {
+    batch.encapsulation[row] = encapsulation
+    batch.linkType[row] = LINKTYPE_TUNNEL
+  }
+  if (peers === undefined) return
   for (let row = 0; row < batch.count; row++) {
     const at = row * SOCKADDR_BYTES
     const length = familyAt(names, at) === AF_INET6 ? IPV6_BYTES : IPV4_BYTES
-    batch.encapsulation[row] = encapsulation
-    batch.linkType[row] = LINKTYPE_TUNNEL
     batch.peer[row] = peers.indexOf(names, addressOffset(names, at), length)
   }
 }

@@ -25,7 +25,7 @@ class DgramSource implements Source {
 
   constructor(plan: SourcePlan, context: SourceContext, open: readonly OpenSocket[]) {
     this.#context = context
-    this.#arena = new DatagramArena(context.memory, context.byteOffset, BATCH_ROWS)
+    this.#arena = new DatagramArena(context.memory, context.byteOffset, BATCH_ROWS, context.peers !== undefined)
     this.#open = open
     this.description = open.map(({ socket, encapsulation }) =>
       describeListener(socket.address, socket.port, encapsulation),

@@ -34,7 +34,7 @@ class UdpSource implements Source {
 
   constructor(plan: SourcePlan, context: SourceContext) {
     this.#context = context
-    this.#arena = new DatagramArena(context.memory, context.byteOffset, BATCH_ROWS)
+    this.#arena = new DatagramArena(context.memory, context.byteOffset, BATCH_ROWS, context.peers !== undefined)
     const { sockets, encapsulations } = openSockets(plan)
     this.#sockets = sockets
     this.#encapsulations = encapsulations
