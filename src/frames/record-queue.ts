@@ -82,7 +82,11 @@ export class RecordProducer {
     if (this.#frames === 0 && !this.#beginSegment(series)) return -1
     if (!this.#fits(bytes)) {
       this.#tail = Atomics.load(this.#control, BYTE_TAIL)
-      if (!this.#fits(bytes) && !this.#wrap(bytes, series)) return -1
+      if (!this.#fits(bytes) && !this.#wrap(bytes, series)) {
+        // In a small ring all of it may be one segment: unseen, it would keep the ring full until the next flush.
+        this.publish()
+        return -1
+      }
     }
     return this.#base + this.#head
   }
