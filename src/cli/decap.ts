@@ -1,5 +1,5 @@
 import type { DecapOptions } from '../config/schema.ts'
-import { EXIT_IO } from '../config/terms/failure.ts'
+import { EXIT_IO, Failure } from '../config/terms/failure.ts'
 import { createLogger } from './logger.ts'
 import { runPipeline } from './run-pipeline.ts'
 
@@ -11,6 +11,5 @@ export async function decap(options: DecapOptions): Promise<number> {
     log.debug(`reading ${description.join(', ')}`)
   })
   if (problem === undefined) return 0
-  log.error(problem)
-  return EXIT_IO
+  throw new Failure(EXIT_IO, problem, 'Everything in front of that place has been delivered.')
 }

@@ -88,12 +88,10 @@ function encapsulations(): string {
 }
 
 function sinkHelp(): string {
-  const rows = SINKS.map((sink) => `  ${sink.type.padEnd(10)}${sink.summary}\n            e.g. ${sink.example}`)
+  const rows = SINKS.map((sink) => [`  ${sink.type.padEnd(10)}${sink.summary}`, ...sink.keys, `e.g. ${sink.example}`])
   return [
     'SINK is TYPE[:TARGET][?key=value&key=value]; every sink takes vni=LIST, queue=SIZE and overflow=drop|block.',
-    ...rows,
-    '  pcap and pcapng take rotate=100MiB, rotate=60s or both with a comma, keep=FILES and keep=SIZE, compress=gzip;',
-    '  a path of - is standard output; {vni}, {encap} and strftime fields are filled in.',
+    ...rows.map((lines) => lines.join(`\n${' '.repeat(12)}`)),
     '',
     'Signals: SIGINT and SIGTERM finish and end, SIGHUP reopens files, SIGUSR1 logs statistics.',
   ].join('\n')

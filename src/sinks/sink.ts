@@ -87,8 +87,9 @@ export interface SinkContext {
 export interface SinkType<Options> {
   /** As in `--out TYPE:TARGET`. */
   readonly type: string
-  /** One line for --help. */
+  /** For --help: one line what it is, further lines for keys of its own. */
   readonly summary: string
+  readonly keys: readonly string[]
   /** Shown by --help; a test opens it. */
   readonly example: string
   /** Whether something may stand behind `TYPE:`; the options' schema gets it as `target`. */

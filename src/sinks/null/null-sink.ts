@@ -6,6 +6,7 @@ const options: z.ZodType<Record<string, never>> = z.strictObject({})
 export const nullSink: SinkType<Record<string, never>> = {
   type: 'null',
   summary: 'count and let go',
+  keys: [],
   example: 'null',
   takesTarget: false,
   options,

@@ -62,6 +62,11 @@ function needsSeries(options: FileOptions): boolean {
   return options.kind === 'pcapng' || (options.target !== '-' && new PathTemplate(options.target).hasSeriesFields)
 }
 
+const KEYS = [
+  'target: a path with strftime fields, {vni} and {encap}; - is standard output',
+  'rotate=100MiB | 60s | 100MiB,60s    keep=10 | 10GiB | 10,10GiB    compress=gzip    open-files=128',
+]
+
 const shared = {
   takesTarget: true,
   slabBytes: (queue: number): number => queue,
@@ -71,6 +76,7 @@ export const pcapSink: SinkType<ReturnType<typeof pcapOptions.parse>> = {
   ...shared,
   type: 'pcap',
   summary: 'pcap files',
+  keys: [...KEYS, 'precision=ns | us'],
   example: 'pcap:/var/lib/mirror/%Y%m%d-%H%M%S.pcap?rotate=100MiB&keep=10GiB',
   options: pcapOptions,
   open: (options, context) =>
@@ -92,6 +98,7 @@ export const pcapngSink: SinkType<ReturnType<typeof pcapngOptions.parse>> = {
   ...shared,
   type: 'pcapng',
   summary: 'pcapng files, with an interface for each tunnel and drop counts',
+  keys: KEYS,
   example: 'pcapng:/var/lib/mirror/{encap}-{vni}-%Y%m%d-%H%M%S.pcapng?rotate=1h',
   options: pcapngOptions,
   open: (options, context) =>
