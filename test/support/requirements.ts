@@ -16,6 +16,7 @@ const TOOLS = [
   'gzip',
   'mkfifo',
   'strace',
+  'setpriv',
   'suricata',
   'ovs-vsctl',
 ] as const

@@ -1,0 +1,246 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect } from 'vitest'
+import { Collector, expectBalance } from '../support/collector.ts'
+import { NOBODY, runCommand } from '../support/command.ts'
+import { joinedNamespaces } from '../support/namespaces.ts'
+import { GOLDEN } from '../support/oracle.ts'
+import { requires } from '../support/requirements.ts'
+import { fieldsOf, framesOf } from '../support/tshark.ts'
+
+let folder = ''
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'exit-codes-'))
+  chmodSync(folder, 0o755)
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+const AS_NOBODY = ['setpriv', '--reuid', `${NOBODY}`, '--regid', `${NOBODY}`, '--clear-groups']
+const CAPTURE = `${GOLDEN}kernel-ipv4.pcap`
+
+/** The command ends with the code and says exactly two lines: what happened, how to mend it. */
+function expectRefusal(
+  args: readonly string[],
+  exitCode: number,
+  what: string,
+  mend: string,
+  as?: readonly string[],
+): void {
+  const ended = runCommand(args, as)
+  expect({ args, ...ended }).toMatchObject({ exitCode })
+  expect(ended.lines).toHaveLength(2)
+  expect(ended.lines[0]).toContain(what)
+  expect(ended.lines[1]).toContain(mend)
+  expect(ended.stdout).toHaveLength(0)
+}
+
+describe('usage, 64', () => {
+  requires('build').each([
+    [['--nonsense'], "unknown option '--nonsense'", 'mirror-collector --help'],
+    [['nonsense'], 'too many arguments', 'mirror-collector --help'],
+    [['--vni', 'abc'], '--vni: "abc" is neither', '100,200-299,!250'],
+    [['--vni', '5-3'], 'the range 5-3 runs backwards', '100,200-299,!250'],
+    [['--allow-from', '10.0.0.0/33'], '--allow-from: "10.0.0.0/33"', '10.0.0.0/8'],
+    [['--snaplen', '0'], '--snaplen: "0"', 'Write digits only'],
+    [['--snaplen', '262145'], '262144', 'whole frames'],
+    [['--count', '1.5'], '--count: "1.5"', 'Write digits only'],
+    [['--duration', '5'], '--duration: "5"', 'e.g. 60s'],
+    [['--stats', '-1s'], '--stats: "-1s"', 'e.g. 60s'],
+    [['--buffer', '64'], '--buffer: "64"', 'e.g. 64MiB'],
+    [['--engine', 'ring'], "'ring' is invalid", 'mirror-collector --help'],
+    [['--log-level', 'loud'], "'loud' is invalid", 'mirror-collector --help'],
+    [['--listen', 'foo://:1'], '"foo" is not an encapsulation', '[ENCAP://][HOST]:PORT'],
+    [['--listen', ':5000'], 'port 5000 belongs to no encapsulation', 'vxlan://:5000'],
+    [['--listen', ':65536'], '65536', '[ENCAP://][HOST]:PORT'],
+    [['--listen', '::1:4789'], 'needs brackets', '[2001:db8::2]:4789'],
+    [['--out', 'bogus'], '"bogus" names no kind of sink', 'There are: '],
+    [['--out', 'pcap:a%Q.pcap'], 'unknown field %Q', '%Y'],
+    [['--out', 'pcap:a.pcap?shiny=1'], 'shiny', 'Write e.g. pcap:'],
+    [['--out', 'pcap:a.pcap?rotate=5'], 'rotate: "5"', 'rotate=60s'],
+    [['--out', 'pcap:a.pcap?keep=x'], 'keep: "x"', 'keep=10'],
+    [['--out', 'pcap:a.pcap?compress=zip'], 'compress', 'Write e.g. pcap:'],
+    [['--out', 'pcap:a.pcap?queue=1KiB'], 'queue: is below 1MiB', 'queue=16MiB'],
+    [['--out', 'pcap:a.pcap?queue=2MiB&queue=3MiB'], '"queue" is given twice', 'Write e.g. pcap:'],
+    [['--out', 'null?overflow=block'], 'overflow=block would make the receiver wait', 'decap'],
+    [['--out', 'null:x'], 'takes no target', 'alone'],
+    [['--out', 'pcap:-', '--out', 'pcapng:-'], 'more than once', 'Give the others a file'],
+    [['--out', 'pcap:-', '--report', '-'], 'more than once', 'Give the others a file'],
+    [['decap'], "missing required argument 'file'", 'mirror-collector --help'],
+    [['decap', 'a.pcap', '--engine', 'udp'], "unknown option '--engine'", 'mirror-collector'],
+  ])('%j', (args, what, mend) => expectRefusal(args, 64, what, mend))
+
+  requires('build')('all problems are told in one go', () => {
+    const { exitCode, lines } = runCommand(['--vni', 'x', '--count', 'y', '--duration', 'z', '--out', 'null'])
+    expect(exitCode).toBe(64)
+    for (const option of ['--vni', '--count', '--duration']) expect(lines.join('\n')).toContain(`${option}: `)
+  })
+})
+
+describe('unavailable, 69', () => {
+  const it = requires('build', 'linux')
+
+  it('a port that a process has: the process is named', async () => {
+    const socket = createSocket('udp4').bind(0, '127.0.0.1')
+    await once(socket, 'listening')
+    const { port } = socket.address()
+    const name = readFileSync('/proc/self/comm', 'utf8').trim()
+    expectRefusal(
+      ['--listen', `vxlan://127.0.0.1:${port}`, '--out', 'null'],
+      69,
+      `port ${port} is in use by ${name} (process ${process.pid})`,
+      'Stop that process, or choose another port',
+    )
+    socket.close()
+  })
+
+  requires(
+    'build',
+    'root',
+    'namespaces',
+    'ip',
+    'ethtool',
+  )("a port that a kernel's vxlan device has: the device is named", () => {
+    const hosts = joinedNamespaces()
+    try {
+      const { name, device } = hosts.left
+      const vxlan = ['type', 'vxlan', 'id', '7', 'dstport', '4789', 'dev', device, 'remote', hosts.right.ipv4]
+      hosts.left.exec(['ip', 'link', 'add', 'overlay7', ...vxlan])
+      hosts.left.exec(['ip', 'link', 'set', 'overlay7', 'up'])
+      expectRefusal(
+        ['--out', 'null'],
+        69,
+        "port 4789 is in use by the kernel's vxlan device overlay7",
+        'ip link del overlay7',
+        ['ip', 'netns', 'exec', name],
+      )
+    } finally {
+      hosts.dispose()
+    }
+  })
+
+  it.each(['192.0.2.1', '[2001:db8::1]'])("%s: an address that is not this machine's", (host) =>
+    expectRefusal(
+      ['--listen', `vxlan://${host}:0`, '--out', 'null'],
+      69,
+      'this machine has no such address',
+      'ip address',
+    ),
+  )
+})
+
+describe('cannot create, 73', () => {
+  const it = requires('build', 'linux')
+
+  it('an output that cannot be had is told before any port is opened, and nothing is left behind', async () => {
+    const socket = createSocket('udp4').bind(0, '127.0.0.1')
+    await once(socket, 'listening')
+    // The port is taken: exit code 69 would show that it was tried.
+    const listen = ['--listen', `vxlan://127.0.0.1:${socket.address().port}`, '--out', `pcap:${folder}/fine.pcap`]
+    expectRefusal(
+      [...listen, '--out', `pcap:${folder}/absent/x.pcap`],
+      73,
+      `the folder ${folder}/absent does not exist`,
+      `mkdir -p ${folder}/absent`,
+    )
+    expectRefusal([...listen, '--out', `pcap:${folder}/absent/{vni}.pcap`], 73, 'does not exist', 'mkdir -p')
+    expect(readdirSync(folder)).toEqual([])
+    writeFileSync(join(folder, 'there.pcap'), 'precious')
+    expectRefusal([...listen, '--out', `pcap:${folder}/there.pcap`], 73, 'never overwritten', '%Y%m%d-%H%M%S')
+    expectRefusal([...listen, '--report', `${folder}/absent/r.json`], 73, 'Cannot write the report', '--report')
+    expect(readdirSync(folder)).toEqual(['there.pcap'])
+    expect(readFileSync(join(folder, 'there.pcap'), 'utf8')).toBe('precious')
+    socket.close()
+  })
+
+  it('a start that fails for another reason leaves no empty file, so that the next one can succeed', () => {
+    const out = ['--out', `pcap:${folder}/a.pcap`, '--out', `pcapng:${folder}/%s.pcapng?rotate=60s&compress=gzip`]
+    expect(runCommand(['--listen', 'vxlan://192.0.2.1:0', ...out]).exitCode).toBe(69)
+    expect(runCommand(['decap', `${folder}/absent.pcap`, ...out]).exitCode).toBe(66)
+    expect(readdirSync(folder)).toEqual([])
+  })
+
+  requires(
+    'build',
+    'root',
+    'setpriv',
+  )('a folder that the user may not write to', () => {
+    mkdirSync(join(folder, 'closed'), { mode: 0o755 })
+    for (const name of ['x.pcap', '{vni}.pcap']) {
+      const out = ['--listen', 'vxlan://127.0.0.1:0', '--out', `pcap:${folder}/closed/${name}`]
+      expectRefusal(out, 73, 'permission denied', `write to ${folder}/closed`, AS_NOBODY)
+    }
+    const report = ['--listen', 'vxlan://127.0.0.1:0', '--out', 'null', '--report', `${folder}/closed/r.json`]
+    expectRefusal(report, 73, 'Cannot write the report', '--report', AS_NOBODY)
+    expect(readdirSync(join(folder, 'closed'))).toEqual([])
+  })
+})
+
+describe('input of decap', () => {
+  requires('build')('a file that does not exist: 66', () =>
+    expectRefusal(['decap', `${folder}/absent`, '--out', 'null'], 66, `${folder}/absent`, 'check the path'),
+  )
+
+  requires('build')('a directory: 66', () =>
+    expectRefusal(['decap', folder, '--out', 'null'], 66, folder, 'It is a directory'),
+  )
+
+  requires(
+    'build',
+    'root',
+    'setpriv',
+  )('a file that the user may not read: 77', () => {
+    writeFileSync(join(folder, 'secret.pcap'), readFileSync(CAPTURE), { mode: 0o600 })
+    expectRefusal(['decap', `${folder}/secret.pcap`, '--out', 'null'], 77, 'secret.pcap: EACCES', 'chmod', AS_NOBODY)
+  })
+
+  requires('build', 'tshark')('a file that breaks off: 74, the place and the reason, and all before it', async () => {
+    const whole = readFileSync(CAPTURE)
+    const lengths = fieldsOf(CAPTURE, ['frame.cap_len']).map(([length]) => Number(length))
+    // pcap: a header of 24 bytes, and 16 before each packet.
+    const lastRecord = whole.length - 16 - lengths.at(-1)!
+    const broken = join(folder, 'broken.pcap')
+    writeFileSync(broken, whole.subarray(0, whole.length - 1))
+    const out = join(folder, 'out.pcap')
+    const collector = new Collector(['decap', broken, '--out', `pcap:${out}`])
+    try {
+      expect(await collector.exit()).toBe(74)
+      const report = collector.report()
+      expectBalance(report)
+      expect(report).toMatchObject({ received: lengths.length - 1, delivered: lengths.length - 1 })
+      expect(collector.log).toMatchObject([{ level: 'error', msg: expect.stringContaining(`byte ${lastRecord}: cut`) }])
+      const inner = framesOf(`${GOLDEN}kernel-ipv4.inner.pcap`).map((frame) => frame.bytes)
+      expect(framesOf(out).map((frame) => frame.bytes)).toEqual(inner.slice(0, -1))
+    } finally {
+      await collector.dispose()
+    }
+  })
+
+  requires('build')('a file of something else: 74', () => {
+    writeFileSync(join(folder, 'text'), 'no packets here, only words\n'.repeat(10))
+    const { exitCode, lines } = runCommand(['decap', join(folder, 'text'), '--out', 'null', '--quiet'])
+    expect(exitCode).toBe(74)
+    expect(lines).toHaveLength(1)
+    expect(lines[0]).toContain('byte 0')
+  })
+})
+
+requires(
+  'build',
+  'root',
+  'namespaces',
+  'ip',
+  'ethtool',
+  'setpriv',
+)('a port that takes a capability: 77, and the capability is named', () => {
+  const hosts = joinedNamespaces()
+  try {
+    const inside = ['ip', 'netns', 'exec', hosts.left.name, ...AS_NOBODY]
+    const args = ['--listen', 'vxlan://127.0.0.1:789', '--out', 'null']
+    expectRefusal(args, 77, 'CAP_NET_BIND_SERVICE', 'above 1023', inside)
+  } finally {
+    hosts.dispose()
+  }
+})
