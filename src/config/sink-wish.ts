@@ -57,6 +57,8 @@ function parseSink(text: string): SinkText | string[] {
 }
 
 const HOW_PLAIN = 'Write its name alone.'
+/** The target stands in front of `?`; an object would swallow the other without a word. */
+const NO_SETTINGS: readonly string[] = ['target', '__proto__']
 
 function parseQuery(query: string): Record<string, string> | string {
   const settings: Record<string, string> = {}
@@ -64,6 +66,7 @@ function parseQuery(query: string): Record<string, string> | string {
     const at = pair.indexOf('=')
     if (at < 1) return `"${pair}" is not key=value`
     const key = pair.slice(0, at)
+    if (NO_SETTINGS.includes(key)) return `"${key}" is no setting`
     if (Object.hasOwn(settings, key)) return `"${key}" is given twice`
     try {
       settings[key] = decodeURIComponent(pair.slice(at + 1))
