@@ -1,0 +1,79 @@
+import { expect, test } from 'vitest'
+import { PipelineCounters, SinkCounters } from '../../src/telemetry/counters.ts'
+import { BAD_FLAGS, FRAGMENT_INCOMPLETE, SHORT_HEADER, VERDICTS } from '../../src/wire/verdict.ts'
+
+test('a pipeline that has seen nothing has nothing to tell', () => {
+  const counters = new PipelineCounters()
+  expect([counters.received, counters.delivered, counters.kernelDropped, counters.balance()]).toEqual([0, 0, 0, 0])
+  expect(counters.dropped()).toEqual({})
+})
+
+test('every verdict is counted under its word, and no other', () => {
+  for (let verdict = 1; verdict < VERDICTS.length; verdict++) {
+    const counters = new PipelineCounters()
+    counters.addReceived(3)
+    counters.addVerdict(verdict, 3)
+    expect(counters.dropped()).toEqual({ [VERDICTS[verdict]!]: 3 })
+    expect([counters.received, counters.delivered, counters.kernelDropped, counters.balance()]).toEqual([3, 0, 0, 0])
+  }
+})
+
+test('the balance is what was received and has come to no end', () => {
+  const counters = new PipelineCounters()
+  counters.addReceived(10)
+  counters.addVerdict(SHORT_HEADER, 1)
+  counters.addVerdict(BAD_FLAGS, 2)
+  counters.addVerdict(FRAGMENT_INCOMPLETE, 0)
+  counters.addDelivered(3)
+  counters.held = 2
+  expect(counters.balance()).toBe(2)
+  counters.addDelivered(2)
+  expect(counters.balance()).toBe(0)
+  expect(counters.dropped()).toEqual({ 'short-header': 1, 'bad-flags': 2 })
+})
+
+test('what the kernel dropped stands beside the balance', () => {
+  const counters = new PipelineCounters()
+  counters.kernelDropped = 1000
+  counters.kernelDropped = 1200
+  expect([counters.kernelDropped, counters.balance()]).toEqual([1200, 0])
+})
+
+test('counts stay exact far beyond 32 bits', () => {
+  const counters = new PipelineCounters()
+  for (const frames of [2 ** 52, 1, 1, 1]) counters.addReceived(frames)
+  expect(counters.received).toBe(2 ** 52 + 3)
+})
+
+test('another thread reads the same numbers from the same memory', () => {
+  const counters = new PipelineCounters()
+  counters.addReceived(5)
+  counters.addDelivered(4)
+  counters.addVerdict(BAD_FLAGS, 1)
+  const other = new PipelineCounters(counters.memory)
+  expect([other.received, other.delivered, other.dropped()]).toEqual([5, 4, { 'bad-flags': 1 }])
+  const sink = new SinkCounters()
+  sink.setSent(7, 700, 0)
+  expect([new SinkCounters(sink.memory).written, new SinkCounters(sink.memory).bytes]).toEqual([7, 700])
+})
+
+test('a sink counts each frame that it was offered once', () => {
+  const counters = new SinkCounters()
+  counters.addOffered(20)
+  counters.addNotSelected(5)
+  counters.addOverflow(3)
+  expect(counters.balance()).toBe(12)
+  counters.setSent(6, 600, 1)
+  counters.setSent(10, 1000, 2)
+  expect([counters.written, counters.bytes, counters.balance()]).toEqual([10, 1000, 0])
+  expect(counters.dropped()).toEqual({ 'not-selected': 5, 'sink-overflow': 3, 'sink-error': 2 })
+})
+
+test('what a sink that is gone still had counts as failed, once', () => {
+  const counters = new SinkCounters()
+  counters.addOffered(10)
+  counters.setSent(4, 400, 1)
+  counters.failRest()
+  counters.failRest()
+  expect([counters.dropped(), counters.balance()]).toEqual([{ 'sink-error': 6 }, 0])
+})
