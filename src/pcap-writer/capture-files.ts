@@ -1,7 +1,7 @@
 import { Account, type CaptureEvents } from './account.ts'
 import { CaptureFile, type FileContext } from './capture-file.ts'
 import { cannotCreate, checkFolder } from './create-errors.ts'
-import { type Destination, type FileCalls, Stream, SYSTEM_CALLS } from './destination.ts'
+import { type Destination, type FileCalls, type KeepWaiting, Stream, SYSTEM_CALLS } from './destination.ts'
 import { errorCode } from './errors.ts'
 import type { SeriesStatistics } from './file-interfaces.ts'
 import { existingFiles, FileNames } from './file-names.ts'
@@ -25,8 +25,8 @@ export interface CaptureFilesOptions {
   series(index: number): Series
   /** Counts for the statistics block at a file's end; without it the file's own are used. */
   statistics?(series: number): SeriesStatistics
-  /** Asked about every millisecond while a pipe is full; false gives up, so that a thread can be stopped. Default: wait. */
-  keepWaiting?(): boolean
+  /** False gives up a pipe that is full, so that a thread can be stopped. Default: wait. */
+  readonly keepWaiting?: KeepWaiting
   readonly events: CaptureEvents
 }
 
@@ -63,7 +63,7 @@ export class CaptureFiles {
     this.#rotation = checkedRotation(options.rotate ?? {})
     this.#openFiles = new OpenFiles(options.maxOpenFiles ?? DEFAULT_OPEN_FILES)
     this.#account = new Account(options.events)
-    const keepWaiting = (): boolean => options.keepWaiting?.() ?? true
+    const keepWaiting = options.keepWaiting ?? (() => true)
     if (options.path === 'stdout') {
       this.#stream = Stream.standardOutput(calls, keepWaiting)
     } else {

@@ -2,6 +2,9 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync, writevSync } 
 import { errorCode } from './errors.ts'
 import type { Boundaries } from './record-ranges.ts'
 
+/** Asked about every millisecond while a stream is full: whether to go on waiting, now that it has taken nothing for so long. */
+export type KeepWaiting = (stalledMilliseconds: number) => boolean
+
 const STANDARD_OUTPUT = 1
 const STREAM_FLAGS = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 
@@ -93,10 +96,10 @@ export class Stream implements Destination {
   readonly isStandardOutput: boolean
   readonly #fd: number
   readonly #calls: FileCalls
-  readonly #keepWaiting: () => boolean
+  readonly #keepWaiting: KeepWaiting
   #owed: readonly Uint8Array[] = []
 
-  private constructor(fd: number, isStandardOutput: boolean, calls: FileCalls, keepWaiting: () => boolean) {
+  private constructor(fd: number, isStandardOutput: boolean, calls: FileCalls, keepWaiting: KeepWaiting) {
     this.#fd = fd
     this.#calls = calls
     this.#keepWaiting = keepWaiting
@@ -104,11 +107,11 @@ export class Stream implements Destination {
   }
 
   /** Fails with ENXIO while nobody reads a FIFO. */
-  static open(path: string, calls: FileCalls, keepWaiting: () => boolean): Stream {
+  static open(path: string, calls: FileCalls, keepWaiting: KeepWaiting): Stream {
     return new Stream(openSync(path, STREAM_FLAGS), false, calls, keepWaiting)
   }
 
-  static standardOutput(calls: FileCalls, keepWaiting: () => boolean): Stream {
+  static standardOutput(calls: FileCalls, keepWaiting: KeepWaiting): Stream {
     const kind = fstatSync(STANDARD_OUTPUT)
     // O_NONBLOCK belongs to the open file, which a shell's other programs share: opened anew through /proc it is ours alone.
     // A regular file must not be: the new descriptor would start at its beginning.
@@ -118,7 +121,7 @@ export class Stream implements Destination {
   }
 
   write(parts: readonly Uint8Array[], boundaries: (written: number) => Boundaries): WriteOutcome {
-    const { written, error } = writeAll(this.#fd, parts, this.#calls, () => this.#wait())
+    const { written, error } = writeAll(this.#fd, parts, this.#calls, (stalled) => this.#wait(stalled))
     if (error === undefined) return { kept: written, begun: 0, error }
     const { down, up } = boundaries(written)
     // Copied: the memory is borrowed, and the rest is written after its lender has it back.
@@ -127,7 +130,7 @@ export class Stream implements Destination {
   }
 
   settle(): 'whole' | 'begun' | 'lost' {
-    const { written, error } = writeAll(this.#fd, this.#owed, this.#calls, () => this.#wait())
+    const { written, error } = writeAll(this.#fd, this.#owed, this.#calls, (stalled) => this.#wait(stalled))
     this.#owed = behind(this.#owed, written)
     if (error === undefined) return 'whole'
     return errorCode(error) === 'EPIPE' ? 'lost' : 'begun'
@@ -138,31 +141,35 @@ export class Stream implements Destination {
   }
 
   /** Short steps, so that a thread that is told to stop does, however long the reader pauses. */
-  #wait(): boolean {
-    if (!this.#keepWaiting()) return false
-    Atomics.wait(PAUSE, 0, 0, 1)
+  #wait(stalledMilliseconds: number): boolean {
+    if (!this.#keepWaiting(stalledMilliseconds)) return false
+    Atomics.wait(PAUSE, 0, 0, PAUSE_MS)
     return true
   }
 }
 
+const PAUSE_MS = 1
 const PAUSE = new Int32Array(new SharedArrayBuffer(4))
 
 function writeAll(
   fd: number,
   parts: readonly Uint8Array[],
   calls: FileCalls,
-  waitForRoom: () => boolean,
+  waitForRoom: KeepWaiting,
 ): { written: number; error: unknown } {
   let written = 0
+  let stalled = 0
   let rest = parts
   while (rest.length > 0) {
     try {
       const more = calls.writev(fd, rest)
       if (more === 0) return { written, error: new Error('the system wrote nothing and named no error') }
       written += more
+      stalled = 0
       rest = behind(rest, more)
     } catch (error) {
-      if (errorCode(error) !== 'EAGAIN' || !waitForRoom()) return { written, error }
+      if (errorCode(error) !== 'EAGAIN' || !waitForRoom(stalled)) return { written, error }
+      stalled += PAUSE_MS
     }
   }
   return { written, error: undefined }

@@ -1,6 +1,6 @@
 import { lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { type Destination, type FileCalls, RegularFile, Stream } from './destination.ts'
+import { type Destination, type FileCalls, type KeepWaiting, RegularFile, Stream } from './destination.ts'
 import { errorCode } from './errors.ts'
 import type { PathMatcher, PathTemplate, Series } from './path-template.ts'
 
@@ -17,13 +17,13 @@ export interface ExistingFile {
 export class FileNames {
   readonly #template: PathTemplate
   readonly #calls: FileCalls
-  readonly #keepWaiting: () => boolean
+  readonly #keepWaiting: KeepWaiting
   readonly #isRotating: boolean
   /** Per series: the name before numbering and the number of its last file. */
   readonly #last = new Map<string, { base: string | undefined; number: number }>()
 
   /** `isRotating`: numbers are a sequence, and a name that was freed is not used again. */
-  constructor(template: PathTemplate, isRotating: boolean, calls: FileCalls, keepWaiting: () => boolean) {
+  constructor(template: PathTemplate, isRotating: boolean, calls: FileCalls, keepWaiting: KeepWaiting) {
     this.#template = template
     this.#isRotating = isRotating
     this.#calls = calls

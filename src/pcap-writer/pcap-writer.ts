@@ -1,10 +1,11 @@
 // The package's `pcap-writer` export: the one place that gathers what programs outside may use, so that file names can change.
 // biome-ignore-all lint/performance/noBarrelFile: it is the public entry, and nothing inside the project imports it
 export type { CaptureEvents } from './account.ts'
-export { type ByteFeed, CaptureOpenError, openCapture } from './byte-feed.ts'
+export type { ByteFeed } from './byte-feed.ts'
 export { CaptureFiles, type CaptureFilesOptions } from './capture-files.ts'
 export { CannotCreateError, PathTemplateError } from './errors.ts'
 export type { SeriesStatistics } from './file-interfaces.ts'
+export { CaptureOpenError, openCapture } from './open-capture.ts'
 export { PathTemplate, type Series } from './path-template.ts'
 export { PcapFormat, type PcapFormatOptions } from './pcap-format.ts'
 export { PcapngFormat, type PcapngFormatOptions } from './pcapng-format.ts'

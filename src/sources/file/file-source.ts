@@ -1,6 +1,7 @@
 import { EXIT_NO_INPUT, EXIT_NO_PERMISSION, Failure } from '../../config/terms/failure.ts'
 import type { FrameBatch } from '../../frames/frame-batch.ts'
-import { type ByteFeed, CaptureOpenError, openCapture } from '../../pcap-writer/byte-feed.ts'
+import type { ByteFeed } from '../../pcap-writer/byte-feed.ts'
+import { CaptureOpenError, openCapture } from '../../pcap-writer/open-capture.ts'
 import { CaptureReader } from '../../pcap-writer/reader.ts'
 import { END_OF_SOURCE, type Source, type SourceContext, type SourcePlan, type SourceType } from '../source.ts'
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
-import { CaptureOpenError, openCapture } from '../../src/pcap-writer/byte-feed.ts'
+import { CaptureOpenError, openCapture } from '../../src/pcap-writer/open-capture.ts'
 import { GOLDEN } from '../support/oracle.ts'
 import { readAll } from '../support/read-all.ts'
 import { requires } from '../support/requirements.ts'
@@ -133,7 +133,7 @@ describe('FIFO', () => {
 
 describe('standard input', () => {
   const script = `
-    import { openCapture } from ${JSON.stringify(new URL('../../src/pcap-writer/byte-feed.ts', import.meta.url).href)}
+    import { openCapture } from ${JSON.stringify(new URL('../../src/pcap-writer/open-capture.ts', import.meta.url).href)}
     const feed = openCapture('-')
     const bytes = new Uint8Array(7)
     let total = 0
