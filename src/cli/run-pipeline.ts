@@ -23,7 +23,7 @@ export interface RunOptions {
   readonly quiet: boolean
 }
 
-/** The longest time that setTimeout can wait. */
+/** The longest time that a timer of Node's can wait: nearly 25 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
 /**
@@ -45,8 +45,8 @@ export async function runPipeline(
     await supervisor.start(pipelineOptions(source, run), wishes)
     announce(supervisor.description)
     for (const warning of supervisor.warnings) log.warn(warning)
-    if (run.stats !== undefined) timers.push(setInterval(() => logStatistics(supervisor, log), timerMs(run.stats)))
-    if (run.duration !== undefined) timers.push(setTimeout(() => supervisor.stop(), timerMs(run.duration)))
+    if (run.stats !== undefined) timers.push(setInterval(() => logStatistics(supervisor, log), Math.min(run.stats, LONGEST_TIMER_MS)))
+    if (run.duration !== undefined) timers.push(stopAfter(supervisor, run.duration))
     const problem = await supervisor.finished()
     conclude(supervisor.report(), run)
     return problem
@@ -131,6 +131,14 @@ function logStatistics(supervisor: Supervisor, log: Logger): void {
   log.info({ ...supervisor.report() }, 'Statistics.')
 }
 
-function timerMs(milliseconds: number): number {
-  return Math.min(milliseconds, LONGEST_TIMER_MS)
+function stopAfter(supervisor: Supervisor, milliseconds: number): NodeJS.Timeout {
+  const deadline = Date.now() + milliseconds
+  const timer: NodeJS.Timeout = setTimeout(
+    () => {
+      if (Date.now() >= deadline) supervisor.stop()
+      else timer.refresh()
+    },
+    Math.min(milliseconds, LONGEST_TIMER_MS),
+  )
+  return timer
 }
