@@ -25,6 +25,8 @@ export interface RunOptions {
 
 /** The longest time that a timer of Node's can wait: nearly 25 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
+/** How late --duration may end. */
+const CLOCK_MS = 100
 
 /**
  * Runs a pipeline from its first line to its report: signals, statistics, the end. `announce` is told what the source
@@ -45,7 +47,8 @@ export async function runPipeline(
     await supervisor.start(pipelineOptions(source, run), wishes)
     announce(supervisor.description)
     for (const warning of supervisor.warnings) log.warn(warning)
-    if (run.stats !== undefined) timers.push(setInterval(() => logStatistics(supervisor, log), Math.min(run.stats, LONGEST_TIMER_MS)))
+    if (run.stats !== undefined)
+      timers.push(setInterval(() => logStatistics(supervisor, log), Math.min(run.stats, LONGEST_TIMER_MS)))
     if (run.duration !== undefined) timers.push(stopAfter(supervisor, run.duration))
     const problem = await supervisor.finished()
     conclude(supervisor.report(), run)
@@ -131,14 +134,11 @@ function logStatistics(supervisor: Supervisor, log: Logger): void {
   log.info({ ...supervisor.report() }, 'Statistics.')
 }
 
+/** By the clock, as a timer of Node's waits 25 days at most. */
 function stopAfter(supervisor: Supervisor, milliseconds: number): NodeJS.Timeout {
   const deadline = Date.now() + milliseconds
-  const timer: NodeJS.Timeout = setTimeout(
-    () => {
-      if (Date.now() >= deadline) supervisor.stop()
-      else timer.refresh()
-    },
-    Math.min(milliseconds, LONGEST_TIMER_MS),
-  )
-  return timer
+  const look = () => {
+    if (Date.now() >= deadline) supervisor.stop()
+  }
+  return setInterval(look, Math.min(milliseconds, CLOCK_MS))
 }
