@@ -79,6 +79,9 @@ export class Supervisor {
   async finished(): Promise<string | undefined> {
     try {
       return await this.#finished
+    } catch (error) {
+      this.stop()
+      throw error
     } finally {
       await this.#closeSinks()
     }
@@ -87,6 +90,7 @@ export class Supervisor {
   /** What has arrived by now is still delivered; then finished() resolves. */
   stop(): void {
     Atomics.store(this.#control, CONTROL_STOP, 1)
+    for (const sink of this.#sinks) sink.open.hurry()
   }
 
   reopenSinks(): void {
@@ -116,6 +120,7 @@ export class Supervisor {
         },
       })
       this.#sinks.push({ name: wish.name, open, counters })
+      if (Atomics.load(this.#control, CONTROL_STOP) === 1) open.hurry()
       plans.push({
         pipelineHalf: open.pipelineHalf.href,
         wiring: open.wiring,

@@ -38,6 +38,8 @@ export interface OpenSink {
   close(): Promise<void>
   /** The pipeline never began: as close(), and what was made for it is taken away again. */
   abandon(): Promise<void>
+  /** The program is to end: a reader that takes nothing any more is given up. close() follows. */
+  hurry(): void
   /** SIGHUP: files are closed and opened anew. */
   reopen(): void
 }

@@ -16,6 +16,7 @@ export const nullSink: SinkType<Record<string, never>> = {
     wiring: undefined,
     close: async () => {},
     abandon: async () => {},
+    hurry: () => {},
     reopen: () => {},
   }),
 }

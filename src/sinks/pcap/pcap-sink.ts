@@ -5,7 +5,7 @@ import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import type { OpenSink, SinkContext, SinkType } from '../sink.ts'
 import { type FileOptions, pcapngOptions, pcapOptions } from './options.ts'
 import { SeriesTable } from './series-table.ts'
-import type { FileWiring, WriterMessage } from './wiring.ts'
+import { type FileWiring, REQUEST_HURRY, REQUEST_REOPEN, REQUEST_WORDS, type WriterMessage } from './wiring.ts'
 
 /** Starts the thread that writes, and waits until it has opened what it can open before the first frame. */
 async function openFiles(options: FileOptions, context: SinkContext): Promise<OpenSink> {
@@ -19,7 +19,7 @@ async function openFiles(options: FileOptions, context: SinkContext): Promise<Op
     pipelineCounters: context.pipelineCounters,
     prompt: context.live && options.target === '-',
     live: context.live,
-    reopen: new SharedArrayBuffer(4),
+    requests: new SharedArrayBuffer(4 * REQUEST_WORDS),
   }
   const worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData: wiring })
   const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
@@ -52,8 +52,11 @@ async function openFiles(options: FileOptions, context: SinkContext): Promise<Op
       closeRecordQueue(wiring.queue, 'abandoned')
       await ended
     },
+    hurry: () => {
+      Atomics.store(new Int32Array(wiring.requests), REQUEST_HURRY, 1)
+    },
     reopen: () => {
-      Atomics.add(new Int32Array(wiring.reopen), 0, 1)
+      Atomics.add(new Int32Array(wiring.requests), REQUEST_REOPEN, 1)
     },
   }
 }

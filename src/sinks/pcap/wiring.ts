@@ -19,9 +19,15 @@ export interface FileWiring {
   /** Someone may be watching what comes out: it goes on its way as soon as the thread has nothing else to do. */
   readonly prompt: boolean
   readonly live: boolean
-  /** One Int32: raised by one for each request to reopen. */
-  readonly reopen: SharedArrayBuffer
+  /** What the main thread asks for: Int32 words, below. */
+  readonly requests: SharedArrayBuffer
 }
+
+/** Raised by one for each request to reopen. */
+export const REQUEST_REOPEN = 0
+/** 1 once the program is to end. */
+export const REQUEST_HURRY = 1
+export const REQUEST_WORDS = 2
 
 export function createFormat(options: FileOptions): RecordFormat {
   return options.kind === 'pcap' ? new PcapFormat({ precision: options.precision }) : new PcapngFormat()

@@ -7,10 +7,12 @@ import { CannotCreateError } from '../../pcap-writer/errors.ts'
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import { PipelineCounters, SinkCounters } from '../../telemetry/counters.ts'
 import { SeriesTable } from './series-table.ts'
-import { createFormat, type FileWiring, type WriterMessage } from './wiring.ts'
+import { createFormat, type FileWiring, REQUEST_HURRY, REQUEST_REOPEN, type WriterMessage } from './wiring.ts'
 
 /** Between two looks at the clock and at requests, when nothing comes. */
 const IDLE_MS = 100
+/** A reader that took nothing for so long, when the program is to end, has stopped. */
+const PATIENCE_MS = 1000
 /** Segments of this many bytes are written together, so that their memory comes back while more is written. */
 const COMMIT_BYTES = 4 << 20
 
@@ -20,14 +22,15 @@ class FileWriter {
   readonly #consumer: RecordConsumer
   readonly #files: CaptureFiles
   readonly #counters: SinkCounters
-  readonly #reopen: Int32Array
+  readonly #requests: Int32Array
   #reopened = 0
+  #gaveUp = false
 
   constructor(wiring: FileWiring) {
     this.#wiring = wiring
     this.#consumer = new RecordConsumer(wiring.queue, new Uint8Array(openSharedMemory(wiring.slab)))
     this.#counters = new SinkCounters(wiring.counters)
-    this.#reopen = new Int32Array(wiring.reopen)
+    this.#requests = new Int32Array(wiring.requests)
     this.#files = this.#captureFiles()
   }
 
@@ -38,10 +41,9 @@ class FileWriter {
       const closed = this.#consumer.closed()
       const wrote = this.#writeSome()
       if (!wrote && closed) break
-      if (Atomics.load(this.#reopen, 0) !== this.#reopened) {
-        this.#reopened = Atomics.load(this.#reopen, 0)
-        this.#files.reopen()
-      }
+      const reopen = Atomics.load(this.#requests, REQUEST_REOPEN)
+      if (reopen !== this.#reopened) this.#files.reopen()
+      this.#reopened = reopen
       if (this.#wiring.live) this.#files.tick(now())
       if (!wrote) this.#consumer.wait(IDLE_MS)
     }
@@ -69,8 +71,15 @@ class FileWriter {
     this.#counters.setSent(this.#files.written, this.#files.bytes, this.#files.droppedFrames)
   }
 
+  /** A reader may be as slow as it likes; one that has stopped must not keep the program from ending. */
+  #keepsWaiting(stalledMilliseconds: number): boolean {
+    if (Atomics.load(this.#requests, REQUEST_HURRY) === 0) return true
+    this.#gaveUp ||= stalledMilliseconds >= PATIENCE_MS
+    return !this.#gaveUp
+  }
+
   #captureFiles(): CaptureFiles {
-    const { options, live } = this.#wiring
+    const { options } = this.#wiring
     const series = this.#wiring.series && new SeriesTable(this.#wiring.series)
     const pipeline = new PipelineCounters(this.#wiring.pipelineCounters)
     return new CaptureFiles({
@@ -88,8 +97,7 @@ class FileWriter {
           kernelDropped: pipeline.kernelDropped,
         }),
       }),
-      // A reader that has stopped must not keep the program from ending once the queue is closed.
-      keepWaiting: () => !live || !this.#consumer.closed(),
+      keepWaiting: (stalledMilliseconds) => this.#keepsWaiting(stalledMilliseconds),
       events: {
         opened: (path) => log('debug', 'File opened.', path),
         closed: (path) => log('debug', 'File finished.', path),
