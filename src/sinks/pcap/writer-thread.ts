@@ -13,6 +13,8 @@ import { createFormat, type FileWiring, REQUEST_HURRY, REQUEST_REOPEN, type Writ
 const IDLE_MS = 100
 /** A reader that took nothing for so long, when the program is to end, has stopped. */
 const PATIENCE_MS = 1000
+/** Frames come here as much as a quarter of a second after they arrived: so long a finished interval's file waits for them. */
+const LATE_SECONDS = 1
 /** Segments of this many bytes are written together, so that their memory comes back while more is written. */
 const COMMIT_BYTES = 4 << 20
 
@@ -44,7 +46,7 @@ class FileWriter {
       const reopen = Atomics.load(this.#requests, REQUEST_REOPEN)
       if (reopen !== this.#reopened) this.#files.reopen()
       this.#reopened = reopen
-      if (this.#wiring.live) this.#files.tick(now())
+      if (this.#wiring.live) this.#files.tick(now() - LATE_SECONDS)
       if (!wrote) this.#consumer.wait(IDLE_MS)
     }
     if (this.#consumer.abandoned()) this.#files.discard()
