@@ -25,6 +25,11 @@ export function numberOf(frame: string): number {
   return Number.parseInt(frame.slice(2 * NUMBER_AT, 2 * SMALLEST_NUMBERED), 16)
 }
 
+/** Where numbers stop being first, first + 1, first + 2 ...; -1 when they never do. */
+export function firstGap(numbers: readonly number[], first = 0): number {
+  return numbers.findIndex((number, i) => number !== first + i)
+}
+
 /** RFC 7348 section 5: the I flag, 24 reserved bits, 24 bits of VNI, 8 reserved bits, the frame. */
 export function vxlan(vni: number, frame: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`08000000${vni.toString(16).padStart(6, '0')}00`, 'hex'), frame])
