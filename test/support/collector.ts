@@ -22,6 +22,8 @@ export interface CollectorOptions {
   /** Network namespace to run in. */
   readonly namespace?: string | undefined
   readonly stdout?: number | undefined
+  /** Working folder, this process's own by default; its folder for temporary files, too. */
+  readonly cwd?: string | undefined
 }
 
 /** The built command, run once. */
@@ -34,11 +36,15 @@ export class Collector {
   readonly #exited: Promise<number | null>
 
   /** `stdout`: a descriptor for standard output, where the `stdout` of this class is not to gather it. */
-  constructor(args: readonly string[], { namespace, stdout }: CollectorOptions = {}) {
+  constructor(args: readonly string[], { namespace, stdout, cwd }: CollectorOptions = {}) {
     this.#folder = mkdtempSync(join(tmpdir(), 'collector-'))
     const command = [process.execPath, BUILT_COMMAND, ...args, '--report', this.#reportFile]
     const argv = namespace === undefined ? command : ['ip', 'netns', 'exec', namespace, ...command]
-    this.#child = spawn(argv[0]!, argv.slice(1), { stdio: ['pipe', stdout ?? 'pipe', 'pipe'] })
+    this.#child = spawn(argv[0]!, argv.slice(1), {
+      stdio: ['pipe', stdout ?? 'pipe', 'pipe'],
+      cwd,
+      env: cwd === undefined ? process.env : { ...process.env, TMPDIR: cwd },
+    })
     this.#child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       this.stderr += text
     })
