@@ -55,6 +55,15 @@ test.each<[string, PieceSettings]>([
   expect(bench.counts()).toEqual({ incomplete: 0, reassembled: 2, held: 1 })
 })
 
+test('datagrams whose keys have the same FNV-1a hash are kept apart', () => {
+  const bench = new Bench(4)
+  const collides: PieceSettings = { source: 6, id: 15_617 }
+  addCut(bench, 0, { source: 10, id: 137 })
+  addCut(bench, 1, { source: 10, id: 137 })
+  expect(addCut(bench, 2, collides)).toBe(PIECE_HELD)
+  expect(addCut(bench, 2, { source: 10, id: 137 })).toBe(PIECE_COMPLETED)
+})
+
 test('IPv6 pieces are told apart by every byte of their addresses', () => {
   const bench = new Bench(2)
   addCut(bench, 0, { addressBytes: 16 })

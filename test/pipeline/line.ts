@@ -6,6 +6,7 @@ import { Pipeline, slabBytesInFront } from '../../src/pipeline/pipeline.ts'
 import { COUNTED_TUNNELS, type PipelineOptions, type PipelinePlan } from '../../src/pipeline/plan.ts'
 import { PipelineCounters, SinkCounters } from '../../src/telemetry/counters.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_TUNNEL } from '../../src/wire/link-type.ts'
+import { hex } from '../wire/bytes.ts'
 import { type Collected, nothingCollected } from './collecting-sink.ts'
 
 export const ROWS = 256
@@ -32,6 +33,13 @@ export function fill(batch: FrameBatch, packets: readonly Packet[], linkType: nu
     batch.encapsulation[row] = 0
   })
   batch.count = packets.length
+}
+
+/** A batch with one tunnel payload. */
+export function batchOf(bytes: string, wireLength?: number): FrameBatch {
+  const batch = new FrameBatch(new SharedArrayBuffer(4096), 1)
+  fill(batch, [{ bytes: hex(bytes), ...(wireLength !== undefined && { wireLength }) }], LINKTYPE_TUNNEL)
+  return batch
 }
 
 export interface LineSettings extends Partial<Omit<PipelineOptions, 'source'>> {

@@ -61,7 +61,7 @@ test('the closing lines name every reason for which frames are missing', () => {
   counters.addVerdict(VNI_NOT_ALLOWED, 3)
   const sinks = [
     { sink: 'pcap:a', written: 1, bytes: 100, dropped: { 'sink-overflow': 3, 'sink-error': 1 } },
-    { sink: 'null', written: 5, bytes: 300, dropped: {} },
+    { sink: 'null', written: 4, bytes: 240, dropped: { 'not-selected': 1 } },
   ]
   const report = { ...quiet, received: 10, kernelDropped: 9, dropped: counters.dropped(), sinks }
   expect(closingLines(report).split('\n')).toEqual([
@@ -70,7 +70,7 @@ test('the closing lines name every reason for which frames are missing', () => {
     '9 packets dropped by kernel',
     '5 packets not delivered: bad-flags 2, vni-not-allowed 3',
     'pcap:a: 1 frames written, not written: sink-overflow 3, sink-error 1',
-    'null: 5 frames written',
+    'null: 4 frames written, not written: not-selected 1',
     '',
   ])
 })

@@ -144,6 +144,16 @@ describe('IPv6 (RFC 8200)', () => {
     expect(found(decoded)).toEqual({ verdict: OK, headerBytes: 48, payload: 8, protocol: 17, fragment: false })
   })
 
+  test('a whole packet behind a fragment is no fragment', () => {
+    const ip = new IpHeader()
+    const piece = ipv6('2c', `1100 0001 00000001 ${UDP}`)
+    const whole = ipv6('11', UDP)
+    ip.decode(piece, 0, piece.length, piece.length, IPV6)
+    expect(ip.isFragment).toBe(true)
+    ip.decode(whole, 0, whole.length, whole.length, IPV6)
+    expect(ip.isFragment).toBe(false)
+  })
+
   test('the data of a later piece is never taken for a header', () => {
     const { verdict, ip } = decode(IPV6, ipv6('2c', `3c00 0008 00000001 11ff ${PAD}`))
     expect([verdict, ip.headerBytes, ip.protocol]).toEqual([OK, 48, 60])

@@ -1,4 +1,18 @@
-import { existsSync, readFileSync, statSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
 import { afterEach, expect } from 'vitest'
 import { EXIT_CANNOT_CREATE } from '../../../src/config/terms/failure.ts'
@@ -73,3 +87,52 @@ it('a file that is there is not overwritten', async () => {
   expect(existsSync(`${sink.folder}/out.pcap`)).toBe(true)
   expect(readFileSync(`${sink.folder}/out.pcap`)).toEqual(before)
 })
+
+requires('build', 'mkfifo')(
+  'what is still in the queue when the pipeline ends goes out before close resolves',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'fifo-'))
+    const fifo = join(folder, 'out')
+    execFileSync('mkfifo', [fifo])
+    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK)
+    try {
+      sink = await OpenedSink.create(`pcap:${fifo}`)
+      // Nobody reads yet: all but what fits into the pipe stays in the queue.
+      for (let batch = 0; batch < 100; batch++) sink.write(64, 1500)
+      expect(sink.counters.written).toBeLessThan(100)
+      let isClosed = false
+      const closed = sink.close().then(() => {
+        isClosed = true
+      })
+      let bytes = 0
+      while (!isClosed) {
+        bytes += readWhatIsThere(reader)
+        await setImmediate()
+      }
+      await closed
+      bytes += readWhatIsThere(reader)
+      // 24 bytes of file header; 16 in front of each packet.
+      expect(bytes).toBe(24 + 6400 * (16 + 1500))
+      expect([sink.counters.written, sink.counters.dropped()]).toEqual([6400, {}])
+    } finally {
+      closeSync(reader)
+      rmSync(folder, { recursive: true, force: true })
+    }
+  },
+)
+
+/** Bytes read from a pipe until it is empty or has ended. */
+function readWhatIsThere(reader: number): number {
+  const chunk = new Uint8Array(1 << 20)
+  let bytes = 0
+  for (;;) {
+    try {
+      const count = readSync(reader, chunk)
+      if (count === 0) return bytes
+      bytes += count
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error
+      return bytes
+    }
+  }
+}
