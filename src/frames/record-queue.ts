@@ -14,7 +14,11 @@ export interface RecordQueueWiring {
 
 /** A segment grows until this, so that the consumer can start while the producer goes on. */
 const SEGMENT_BYTES = 1 << 20
-const SEGMENTS = 4096
+/**
+ * Where tunnels alternate, each frame may be a segment of its own: so many of them a burst may have, whatever its bytes.
+ * With 4096 a 16 MiB queue overflowed after 1 MiB.
+ */
+const SEGMENTS = 65_536
 const SEGMENT_WORDS = 5
 const START = 0
 const END = 1
