@@ -7,10 +7,11 @@ import { afterAll, beforeAll, expect } from 'vitest'
 import { type Collector, expectBalance, startCollector } from '../support/collector.ts'
 import { joinedNamespaces, type NamespacePair } from '../support/namespaces.ts'
 import { requires } from '../support/requirements.ts'
-import { type Frame, framesOf } from '../support/tshark.ts'
+import { type Frame, framesOf, output } from '../support/tshark.ts'
+import { until } from '../support/waiting.ts'
 import { addPeer, type Peer, receiveBytes, startTcpdump } from './mirrored-host.ts'
 
-const it = requires('root', 'namespaces', 'ip', 'tc', 'ethtool', 'tcpdump', 'tshark', 'build')
+const it = requires('root', 'namespaces', 'ip', 'tc', 'ethtool', 'tcpdump', 'tshark', 'capinfos', 'build')
 
 let folder = ''
 let hosts: NamespacePair
@@ -71,9 +72,11 @@ it.each(['ipv4', 'ipv6'] as const)(
     expect(await receiveBytes(hosts.left, peer, 'tcp', 300_000)).toBe(300_000)
     expect(await receiveBytes(hosts.left, peer, 'udp', 50_000)).toBe(50_000)
 
-    await tcpdump.stop()
-    // Everything has arrived by now: a request to stop takes what waits in the socket, and nothing else.
+    // The peers' last words, such as TCP's acknowledgement of its end, may come after the tools have ended.
     const running = collector
+    const packetsSeen = () => Number(/packets:\s+(\d+)/.exec(output('capinfos', '-cM', seen))![1])
+    await until('both have seen the same', async () => (await running.statistics()).delivered === packetsSeen())
+    await tcpdump.stop()
     expect(await running.stop()).toBe(0)
 
     const expected = framesOf(seen)

@@ -35,6 +35,12 @@ export function addPeer(source: Namespace, mtu: number): Peer {
     inside(namespace, 'ip', 'link', 'set', 'lo', 'up')
     inside(namespace, 'ip', 'address', 'add', `10.98.0.${host}/24`, 'dev', device)
     inside(namespace, 'ip', 'address', 'add', `fd98::${host}/64`, 'dev', device, 'nodad')
+    // Static neighbours: no probe comes between what a test sends.
+    inside(namespace, 'ip', 'link', 'set', device, 'address', `02:00:00:00:01:0${host}`)
+    for (const address of [`10.98.0.${3 - host}`, `fd98::${3 - host}`]) {
+      const mac = `02:00:00:00:01:0${3 - host}`
+      inside(namespace, 'ip', 'neighbour', 'replace', address, 'lladdr', mac, 'dev', device, 'nud', 'permanent')
+    }
     inside(namespace, 'ethtool', '-K', device, ...OFFLOADS.flatMap((offload) => [offload, 'off']))
   }
   return { name, device: 'mirrored', ipv4: '10.98.0.2', ipv6: 'fd98::2', sourceIpv4: '10.98.0.1', dispose }

@@ -9,7 +9,7 @@ import { Collector, expectBalance, startCollector } from '../support/collector.t
 import { outerCapture } from '../support/outer-capture.ts'
 import { makePipe } from '../support/pipes.ts'
 import { requires } from '../support/requirements.ts'
-import { Flood, numberedDatagrams, send } from '../support/sender.ts'
+import { Flood, numberedDatagrams, numberedFrame, send, vxlan } from '../support/sender.ts'
 import { output } from '../support/tshark.ts'
 import { until } from '../support/waiting.ts'
 
@@ -141,6 +141,21 @@ describe('a reader that stops reading', () => {
     expectBalance(report)
     expect(Object.keys(report.sinks[0]!.dropped)).toEqual(['sink-overflow'])
     expect(lines).toHaveLength(report.sinks[0]!.written)
+  })
+
+  it('costs nothing while the queue has room, also when tunnels alternate frame by frame', async () => {
+    const lines = await startPiped(['--out', 'pcapng:-?queue=16MiB'], TSHARK)
+    await send(numberedDatagrams(1), collector.ports[0]!)
+    await until('the reader has started', () => lines.length === 1)
+    reader.kill('SIGSTOP')
+    const frames = Array.from({ length: 20_000 }, (_, i) => vxlan(i % 2, numberedFrame(i, 200)))
+    await send(frames, collector.ports[0]!)
+    await until('all have arrived', async () => (await collector.statistics()).received === 20_001)
+    reader.kill('SIGCONT')
+    expect(await collector.stop()).toBe(0)
+    const report = collector.report()
+    expectBalance(report)
+    expect(report.sinks[0]).toMatchObject({ written: 20_001, dropped: {} })
   })
 
   it('does not keep decap from ending at SIGTERM', async () => {
