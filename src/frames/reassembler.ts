@@ -18,7 +18,7 @@ export type PieceResult = number
 export const PIECE_HELD: PieceResult = 0
 /** The datagram is whole: `start`, `captured` and `wireLength` tell where. */
 export const PIECE_COMPLETED: PieceResult = 1
-/** The piece, and with it all of its datagram, cannot be: it overlaps others or reaches past the end (RFC 5722). */
+/** The piece, and with it all of its datagram, cannot be: it overlaps others in part or reaches past the end (RFC 5722). */
 export const PIECE_REFUSED: PieceResult = 2
 
 /** One fragment of an outer datagram. */
@@ -130,6 +130,7 @@ export class Reassembler {
     const first = piece.fragmentOffset
     const end = first + wireLength
     if (wireLength === 0 || end > DATAGRAM_BYTES) return false
+    if (this.#isDuplicate(slot, piece, end)) return true
     if (piece.moreFragments) {
       // RFC 791 section 3.2: all pieces but the last are whole multiples of 8 bytes.
       if (wireLength % BLOCK_BYTES !== 0 || (slot.total !== 0 && end > slot.total)) return false
@@ -141,6 +142,16 @@ export class Reassembler {
     slot.bytesPresent += wireLength
     if (captured < wireLength) slot.cutAt = Math.min(slot.cutAt, first + captured)
     this.#bytes.copyWithin(this.#startOf(index) + first, at, at + captured)
+    return true
+  }
+
+  /** A capture taken at two points has every piece twice: what is there stays, as in Linux (ip_frag_queue). */
+  #isDuplicate(slot: Slot, piece: Piece, end: number): boolean {
+    if (slot.total !== 0 && (piece.moreFragments ? end >= slot.total : end !== slot.total)) return false
+    if (slot.total === 0 && !piece.moreFragments) return false
+    for (let block = piece.fragmentOffset / BLOCK_BYTES; block < Math.ceil(end / BLOCK_BYTES); block++) {
+      if ((slot.present[block >> 3]! & (1 << (block & 7))) === 0) return false
+    }
     return true
   }
 

@@ -81,9 +81,21 @@ test('the largest datagram that IP can have is put together', () => {
   expect(bench.datagram()).toEqual(largest)
 })
 
+test('pieces that come twice, as from two capture points, change nothing', () => {
+  const bench = new Bench(2)
+  const payload = numbered(40)
+  for (const part of [{ more: true }, { offset: 32 }]) {
+    const bytes = 'offset' in part ? payload.subarray(32) : payload.subarray(0, 16)
+    expect(bench.add(bytes, part)).toBe(PIECE_HELD)
+    expect(bench.add(bytes.slice().fill(0xee), part)).toBe(PIECE_HELD)
+  }
+  expect(bench.add(payload.subarray(16, 32), { offset: 16, more: true })).toBe(PIECE_COMPLETED)
+  expect(bench.datagram()).toEqual(payload)
+  expect(bench.counts()).toEqual({ incomplete: 0, reassembled: 4, held: 0 })
+})
+
 describe('a piece that cannot be is refused, and all of its datagram with it (RFC 5722)', () => {
   test.each<[string, number, PieceSettings, PieceSettings]>([
-    ['a duplicate', 16, { more: true }, { more: true }],
     ['overlaps the end of another', 16, { more: true }, { offset: 8, more: true }],
     ['overlaps the start of another', 16, { offset: 8, more: true }, { offset: 0, more: true }],
     ['a second last piece', 16, { offset: 32 }, { offset: 16 }],
@@ -111,8 +123,8 @@ describe('a piece that cannot be is refused, and all of its datagram with it (RF
 
   test('the same datagram, sent again, is put together', () => {
     const bench = new Bench(1)
-    addCut(bench, 0)
-    expect(addCut(bench, 0)).toBe(PIECE_REFUSED)
+    addCut(bench, 2)
+    expect(bench.add(numbered(16), { offset: 8192, more: true })).toBe(PIECE_REFUSED)
     expect([0, 1, 2].map((cut) => addCut(bench, cut)).at(-1)).toBe(PIECE_COMPLETED)
     expect(bench.datagram()).toEqual(WHOLE)
   })
