@@ -80,6 +80,27 @@ describe('usage, 64', () => {
   })
 })
 
+describe('nothing wrong, 0', () => {
+  requires('build').each(['-V', '--version'])('%s is the version of the package, on standard output', (option) => {
+    const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
+    const { exitCode, stdout } = runCommand([option])
+    expect(exitCode).toBe(0)
+    expect(stdout.toString()).toBe(`${(JSON.parse(manifest) as { version: string }).version}\n`)
+  })
+
+  requires('build').each([['-h'], ['--help'], ['decap', '--help']])(
+    '%s %s is the help, on standard output',
+    (...args) => {
+      const { exitCode, stdout, lines } = runCommand(args)
+      expect(exitCode).toBe(0)
+      expect(lines).toEqual([''])
+      for (const word of ['--listen', '--out', '--vni', '--report', 'pcapng', 'rotate=', 'SIGHUP']) {
+        expect(stdout.toString()).toContain(word)
+      }
+    },
+  )
+})
+
 describe('unavailable, 69', () => {
   const it = requires('build', 'linux')
 

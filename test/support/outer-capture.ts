@@ -1,8 +1,6 @@
 const MAGIC_MICROSECONDS = 0xa1b2c3d4
 const MAGIC_NANOSECONDS = 0xa1b23c4d
 const LINKTYPE_ETHERNET = 1
-const FILE_HEADER_BYTES = 24
-const RECORD_HEADER_BYTES = 16
 /** Ethernet, IPv4 without options, UDP. */
 const OUTER_BYTES = 14 + 20 + 8
 
@@ -42,11 +40,6 @@ export function outerCapture(datagrams: readonly Uint8Array[], options: OuterCap
     )
   }
   return Buffer.concat(parts)
-}
-
-/** Where record i of a capture begins in which all datagrams are of one length. */
-export function recordAt(i: number, datagramBytes: number): number {
-  return FILE_HEADER_BYTES + i * (RECORD_HEADER_BYTES + OUTER_BYTES + datagramBytes)
 }
 
 /** From 192.0.2.1 to 192.0.2.2; the checksums are left at 0, as where the network card fills them in. */
