@@ -50,6 +50,7 @@ async function decapTo(sink: string, datagrams: readonly Uint8Array[]): Promise<
   expect(await collector.exit()).toBe(0)
   rmSync(capture)
   const report = collector.report()
+  await collector.dispose()
   expectBalance(report)
   return report
 }
