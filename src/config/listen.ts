@@ -23,7 +23,9 @@ function parseListen(text: string): Listener | string {
     const names = ENCAPSULATIONS.map((encapsulation) => encapsulation.name).join(', ')
     return `"${name}" is not an encapsulation; there are: ${names}`
   }
-  const port = portText === undefined ? ENCAPSULATIONS[named]?.udpPorts[0] : Number(portText)
+  const ipProtocol = ENCAPSULATIONS[named]?.ipProtocol
+  if (ipProtocol !== undefined && portText !== undefined) return `${name} is an IP protocol and has no port`
+  const port = portText === undefined ? (ENCAPSULATIONS[named]?.udpPorts[0] ?? ipProtocol) : Number(portText)
   if (port === undefined) return `"${text}" names no port`
   if (port > LARGEST_PORT) return `port ${port} is above ${LARGEST_PORT}`
   const address = host.replace(/^\[(.*)\]$/, '$1')

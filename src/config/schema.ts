@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { CidrList } from '../frames/cidr-list.ts'
+import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { listener } from './listen.ts'
 import { sinkText } from './sink-wish.ts'
 import { idRanges } from './terms/id-ranges.ts'
@@ -10,6 +11,10 @@ const DEFAULT_LISTEN = ':4789'
 const DEFAULT_BUFFER = '64MiB'
 /** tcpdump's default, and the most that readers of pcap files take. */
 const LARGEST_SNAP_LENGTH = 262_144
+const OFFLINE_ONLY = problem(
+  'an IP protocol of its own is read from capture files only',
+  'Capture it with tcpdump and use decap, or have the senders put it into UDP.',
+)
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
 const networks = z.string().transform((text, context) => {
@@ -46,7 +51,9 @@ const pipelineOptions = {
 
 export const collectOptions = z.strictObject({
   ...pipelineOptions,
-  listen: z.array(listener).prefault([DEFAULT_LISTEN]),
+  listen: z
+    .array(listener.refine(({ encapsulation }) => isOverUdp(encapsulation), OFFLINE_ONLY))
+    .prefault([DEFAULT_LISTEN]),
   engine: z.enum(['udp', 'dgram']).optional(),
   buffer: byteSize.prefault(DEFAULT_BUFFER),
 })
@@ -65,4 +72,8 @@ export function parseOptions<Schema extends z.ZodType>(schema: Schema, given: un
   const result = schema.safeParse(given)
   if (result.success) return result.data
   throw usageFailure(result.error)
+}
+
+function isOverUdp(encapsulation: number): boolean {
+  return ENCAPSULATIONS[encapsulation]!.ipProtocol === undefined
 }

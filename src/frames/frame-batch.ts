@@ -27,6 +27,8 @@ export class FrameBatch {
   readonly tunnelId: Uint32Array
   /** Index into the registry of encapsulations. */
   readonly encapsulation: Uint8Array
+  /** EtherType of a payload that has no Ethernet header; 0 where the frame has one. */
+  readonly etherType: Uint16Array
   /** Index into the worker's table of peers, the hosts that send tunnels. */
   readonly peer: Uint16Array
   /** Link type of the packet at `offset` (pcap's LINKTYPE_ values); LINKTYPE_TUNNEL while it is a bare UDP payload. */
@@ -43,6 +45,7 @@ export class FrameBatch {
     this.nanoseconds = new Uint32Array(capacity)
     this.tunnelId = new Uint32Array(capacity)
     this.encapsulation = new Uint8Array(capacity)
+    this.etherType = new Uint16Array(capacity)
     this.peer = new Uint16Array(capacity)
     this.linkType = new Uint16Array(capacity)
   }
@@ -56,6 +59,7 @@ export class FrameBatch {
     this.nanoseconds[to] = this.nanoseconds[from]!
     this.tunnelId[to] = this.tunnelId[from]!
     this.encapsulation[to] = this.encapsulation[from]!
+    this.etherType[to] = this.etherType[from]!
     this.peer[to] = this.peer[from]!
     this.linkType[to] = this.linkType[from]!
   }

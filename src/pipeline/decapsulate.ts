@@ -15,13 +15,13 @@ export class DecapsulateStep implements Step {
 
   judge(batch: FrameBatch, row: number): Verdict {
     const decapsulator = this.#decapsulators[batch.encapsulation[row]!]!
-    const verdict = decapsulator.decode(batch.bytes, batch.offset[row]!, batch.captured[row]!)
+    const verdict = decapsulator.decode(batch.bytes, batch.offset[row]!, batch.captured[row]!, batch.wireLength[row]!)
     if (verdict !== OK) return verdict
     batch.offset[row]! += decapsulator.headerBytes
     batch.captured[row]! -= decapsulator.headerBytes
     batch.wireLength[row]! -= decapsulator.headerBytes
     batch.tunnelId[row] = decapsulator.tunnelId
-    batch.linkType[row] = decapsulator.linkType
+    batch.etherType[row] = decapsulator.etherType
     return OK
   }
 }

@@ -9,23 +9,15 @@ import { IPPROTO_UDP, UDP_HEADER_BYTES, UdpHeader } from '../wire/udp.ts'
 import { FRAGMENT_INCOMPLETE, FRAGMENT_REASSEMBLED, OK, UNKNOWN_ENCAPSULATION, type Verdict } from '../wire/verdict.ts'
 import { HELD, type Step } from './step.ts'
 
-/** UDP destination port -> index of an encapsulation. */
-export class PortTable {
-  readonly #byPort: Int16Array = new Int16Array(65_536).fill(-1)
-
-  set(port: number, encapsulation: number): void {
-    this.#byPort[port] = encapsulation
-  }
-
-  /** -1: no tunnel is listened for on this port. */
-  encapsulationOf(port: number): number {
-    return this.#byPort[port]!
-  }
+/** What is listened for: UDP destination port or IP protocol -> index of an encapsulation; -1 = nothing. */
+export class TunnelTable {
+  readonly byPort: Int16Array = new Int16Array(65_536).fill(-1)
+  readonly byProtocol: Int16Array = new Int16Array(256).fill(-1)
 }
 
 /** Takes off the outer link, IP and UDP headers, puts outer fragments together, and tells which tunnel it is. */
 export class OuterStep implements Step {
-  readonly #ports: PortTable
+  readonly #tunnels: TunnelTable
   readonly #peers: PeerTable | undefined
   readonly #reassembler: Reassembler
   readonly #counters: PipelineCounters
@@ -35,8 +27,13 @@ export class OuterStep implements Step {
   #reassembled = 0
   #incomplete = 0
 
-  constructor(ports: PortTable, peers: PeerTable | undefined, reassembler: Reassembler, counters: PipelineCounters) {
-    this.#ports = ports
+  constructor(
+    tunnels: TunnelTable,
+    peers: PeerTable | undefined,
+    reassembler: Reassembler,
+    counters: PipelineCounters,
+  ) {
+    this.#tunnels = tunnels
     this.#peers = peers
     this.#reassembler = reassembler
     this.#counters = counters
@@ -71,7 +68,8 @@ export class OuterStep implements Step {
     // Behind the IP packet there may be an Ethernet trailer; a cut capture ends before the packet does.
     captured = Math.min(captured - ip.headerBytes, ip.payloadWireLength)
     wireLength = ip.payloadWireLength
-    if (ip.protocol !== IPPROTO_UDP) return UNKNOWN_ENCAPSULATION
+    const encapsulation = this.#tunnels.byProtocol[ip.protocol]!
+    if (encapsulation < 0 && ip.protocol !== IPPROTO_UDP) return UNKNOWN_ENCAPSULATION
     if (ip.isFragment) {
       const result = this.#reassembler.add(ip, at, captured, wireLength, batch.seconds[row]!)
       if (result !== PIECE_COMPLETED) return HELD
@@ -79,24 +77,38 @@ export class OuterStep implements Step {
       captured = this.#reassembler.captured
       wireLength = this.#reassembler.wireLength
     }
-    return this.#udpPayload(batch, row, at, captured, wireLength)
+    if (encapsulation < 0) return this.#udpPayload(batch, row, at, captured, wireLength)
+    this.#found(batch, row, at, captured, wireLength, encapsulation)
+    return OK
   }
 
   #udpPayload(batch: FrameBatch, row: number, at: number, captured: number, wireLength: number): Verdict {
     const udp = this.#udp
     const verdict = udp.decode(batch.bytes, at, captured, wireLength)
     if (verdict !== OK) return verdict
-    const encapsulation = this.#ports.encapsulationOf(udp.destinationPort)
+    const encapsulation = this.#tunnels.byPort[udp.destinationPort]!
     if (encapsulation < 0) return UNKNOWN_ENCAPSULATION
-    batch.offset[row] = at + UDP_HEADER_BYTES
-    batch.captured[row] = Math.min(captured - UDP_HEADER_BYTES, udp.payloadWireLength)
-    batch.wireLength[row] = udp.payloadWireLength
+    const present = Math.min(captured - UDP_HEADER_BYTES, udp.payloadWireLength)
+    this.#found(batch, row, at + UDP_HEADER_BYTES, present, udp.payloadWireLength, encapsulation)
+    return OK
+  }
+
+  #found(
+    batch: FrameBatch,
+    row: number,
+    at: number,
+    captured: number,
+    wireLength: number,
+    encapsulation: number,
+  ): void {
+    batch.offset[row] = at
+    batch.captured[row] = captured
+    batch.wireLength[row] = wireLength
     batch.encapsulation[row] = encapsulation
     batch.linkType[row] = LINKTYPE_TUNNEL
     if (this.#peers !== undefined) {
       batch.peer[row] = this.#peers.indexOf(batch.bytes, this.#ip.sourceAt, this.#ip.addressBytes)
     }
-    return OK
   }
 
   #countPieces(): void {

@@ -13,7 +13,7 @@ import { OK, VERDICTS, type Verdict } from '../wire/verdict.ts'
 import { AdmitStep } from './admit.ts'
 import { DecapsulateStep } from './decapsulate.ts'
 import { FanOut, type Outlet } from './fan-out.ts'
-import { OuterStep, PortTable } from './outer.ts'
+import { OuterStep, TunnelTable } from './outer.ts'
 import { COUNTED_PEERS, COUNTED_TUNNELS, INCOMPLETE_DATAGRAMS, type PipelinePlan, type SinkPlan } from './plan.ts'
 import { RebuildStep } from './rebuild.ts'
 import { HELD } from './step.ts'
@@ -39,7 +39,7 @@ export class Pipeline {
     this.#tunnelCounts = new TunnelCounts(plan.tunnelCounts, COUNTED_TUNNELS)
     if (source.outerHeaders) {
       const reassembler = new Reassembler(bytes, source.slabBytes, reassemblerSlots(source.batchRows))
-      this.#outer = new OuterStep(portTable(plan.source.listeners), this.peers, reassembler, this.counters)
+      this.#outer = new OuterStep(tunnelTable(plan.source.listeners), this.peers, reassembler, this.counters)
     }
     this.#decapsulate = new DecapsulateStep({ strict: plan.strict })
     this.#admit = new AdmitStep(plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined)
@@ -126,13 +126,14 @@ function reassemblerSlots(batchRows: number): number {
   return batchRows + INCOMPLETE_DATAGRAMS
 }
 
-/** Without listeners every port that an encapsulation owns by convention. */
-function portTable(listeners: readonly Listener[]): PortTable {
-  const table = new PortTable()
-  for (const listener of listeners) table.set(listener.port, listener.encapsulation)
-  if (listeners.length > 0) return table
-  ENCAPSULATIONS.forEach((encapsulation, index) => {
-    for (const port of encapsulation.udpPorts) table.set(port, index)
+/** Without listeners all that encapsulations own by convention. */
+function tunnelTable(listeners: readonly Listener[]): TunnelTable {
+  const table = new TunnelTable()
+  ENCAPSULATIONS.forEach(({ udpPorts, ipProtocol }, index) => {
+    const own = listeners.filter((listener) => listener.encapsulation === index)
+    const ports = listeners.length === 0 ? udpPorts : own.map((listener) => listener.port)
+    if (ipProtocol === undefined) for (const port of ports) table.byPort[port] = index
+    else if (listeners.length === 0 || own.length > 0) table.byProtocol[ipProtocol] = index
   })
   return table
 }

@@ -27,6 +27,7 @@ export interface Listener {
   readonly encapsulation: number
   /** An IPv4 or IPv6 literal; undefined = both families, any address. */
   readonly host: string | undefined
+  /** UDP port; of an encapsulation that is an IP protocol, that protocol's number. */
   readonly port: number
 }
 

@@ -2,14 +2,17 @@ import type { Verdict } from './verdict.ts'
 
 /** Reads one tunnel's header. The fields hold what the last decode() found and mean nothing unless it returned OK. */
 export interface Decapsulator {
-  /** VNI, VSID, key or session. */
+  /** VNI, VSID, key or session; 0 where the header has none. */
   readonly tunnelId: number
-  /** Bytes from the start of the tunnel's header to the start of the inner frame. */
+  /** Bytes from the start of the tunnel's header to the start of the payload. */
   readonly headerBytes: number
-  /** Link type of the inner frame. */
-  readonly linkType: number
-  /** Reads only bytes[offset, offset + captured); never throws. */
-  decode(bytes: Uint8Array, offset: number, captured: number): Verdict
+  /** IS_ETHERNET when the payload is an Ethernet frame; else the payload's EtherType, and it has no Ethernet header. */
+  readonly etherType: number
+  /**
+   * Reads only bytes[offset, offset + captured); never throws. `wireLength`: what the header and its payload had on the
+   * wire, at least `captured`.
+   */
+  decode(bytes: Uint8Array, offset: number, captured: number, wireLength: number): Verdict
 }
 
 export interface DecapsulatorOptions {
@@ -23,5 +26,7 @@ export interface Encapsulation {
   readonly name: string
   /** UDP destination ports that mean this encapsulation unless the user says otherwise; the first is the usual one. */
   readonly udpPorts: readonly number[]
+  /** Number of the IP protocol that it is, where it does without UDP. */
+  readonly ipProtocol?: number
   create(options: DecapsulatorOptions): Decapsulator
 }

@@ -1,4 +1,4 @@
-import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from './link.ts'
+import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from './ether-type.ts'
 import { BAD_OUTER, OK, UNKNOWN_ENCAPSULATION, type Verdict } from './verdict.ts'
 
 /** RFC 791 section 3.1. */

@@ -1,3 +1,4 @@
+import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from './ether-type.ts'
 import {
   LINKTYPE_ETHERNET,
   LINKTYPE_IPV4,
@@ -10,8 +11,6 @@ import {
 } from './link-type.ts'
 import { BAD_OUTER, OK, UNKNOWN_ENCAPSULATION, type Verdict } from './verdict.ts'
 
-export const ETHERTYPE_IPV4 = 0x0800
-export const ETHERTYPE_IPV6 = 0x86dd
 const ETHERTYPE_8021Q = 0x8100
 const ETHERTYPE_8021AD = 0x88a8
 /** What switches used for stacked tags before 802.1ad. */

@@ -16,6 +16,8 @@ export const VERDICTS = [
   'short-frame',
   'fragment-reassembled',
   'fragment-incomplete',
+  'unknown-payload',
+  'bad-checksum',
 ] as const
 
 export const OK: Verdict = 0
@@ -35,3 +37,7 @@ export const SHORT_FRAME: Verdict = 7
 export const FRAGMENT_REASSEMBLED: Verdict = 8
 /** A piece of an outer datagram that was never completed, or that contradicted the other pieces. */
 export const FRAGMENT_INCOMPLETE: Verdict = 9
+/** A sound tunnel header, but what it carries is no mirrored frame: keepalives, OAM, routing protocols, PPP. */
+export const UNKNOWN_PAYLOAD: Verdict = 10
+/** The tunnel header's checksum does not fit. */
+export const BAD_CHECKSUM: Verdict = 11

@@ -1,5 +1,5 @@
 import type { Decapsulator, DecapsulatorOptions, Encapsulation } from './decapsulator.ts'
-import { LINKTYPE_ETHERNET } from './link-type.ts'
+import { IS_ETHERNET } from './ether-type.ts'
 import { BAD_FLAGS, OK, SHORT_HEADER, type Verdict } from './verdict.ts'
 
 /** RFC 7348 section 5. */
@@ -21,7 +21,7 @@ const GROUP_FLAGS_KNOWN = 0x48
 export class VxlanDecapsulator implements Decapsulator {
   tunnelId = 0
   readonly headerBytes: number = HEADER_BYTES
-  readonly linkType: number = LINKTYPE_ETHERNET
+  readonly etherType: number = IS_ETHERNET
   readonly #strict: boolean
 
   constructor(options: DecapsulatorOptions) {

@@ -10,7 +10,7 @@ function columns(batch: FrameBatch): Map<string, Uint8Array | Uint16Array | Uint
 test('a row that is moved takes every column along, and the others stay', () => {
   const batch = new FrameBatch(new SharedArrayBuffer(64), 4)
   const all = columns(batch)
-  expect(all.size).toBe(9)
+  expect(all.size).toBe(10)
   let value = 1
   for (const column of all.values()) for (let row = 0; row < 4; row++) column[row] = value++
   const before = new Map([...all].map(([name, column]) => [name, [...column]]))

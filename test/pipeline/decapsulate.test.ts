@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { DecapsulateStep } from '../../src/pipeline/decapsulate.ts'
-import { LINKTYPE_ETHERNET } from '../../src/wire/link-type.ts'
+import { IS_ETHERNET } from '../../src/wire/ether-type.ts'
 import { BAD_FLAGS, OK, SHORT_HEADER } from '../../src/wire/verdict.ts'
 import { batchOf } from './line.ts'
 
@@ -10,7 +10,7 @@ describe('taking off the tunnel', () => {
     const before = batch.bytes.slice()
     expect(new DecapsulateStep({ strict: false }).judge(batch, 0)).toBe(OK)
     expect([batch.offset[0], batch.captured[0], batch.wireLength[0]]).toEqual([8, 20, 92])
-    expect([batch.tunnelId[0], batch.linkType[0]]).toEqual([0x123456, LINKTYPE_ETHERNET])
+    expect([batch.tunnelId[0], batch.etherType[0]]).toEqual([0x123456, IS_ETHERNET])
     expect(batch.bytes).toEqual(before)
   })
 

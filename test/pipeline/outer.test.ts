@@ -100,7 +100,8 @@ describe('pieces of an outer packet', () => {
   test('that contradict each other are counted at once', async () => {
     const line = await Line.create({ engine: 'file' })
     const [first] = pieces(WHOLE, 400, 1) as [Packet]
-    line.process([first, first])
+    const [longer] = pieces(WHOLE, 800, 1) as [Packet]
+    line.process([first, longer])
     expect(line.counters.dropped()).toEqual({ 'fragment-incomplete': 2 })
   })
 

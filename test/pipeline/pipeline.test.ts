@@ -102,7 +102,7 @@ test('flush and close reach the sinks', async () => {
 describe('packets from a file', () => {
   test('are looked for at every port that an encapsulation has by convention', async () => {
     const line = await Line.create({ engine: 'file' })
-    line.process([4789, 8472, 4790, 53].map((port) => ({ bytes: outerPacket(port, innerFrame(1), { port }) })))
+    line.process([4789, 8472, 4791, 53].map((port) => ({ bytes: outerPacket(port, innerFrame(1), { port }) })))
     expect(line.frames.map(({ tunnelId }) => tunnelId)).toEqual([4789, 8472])
     expect(line.counters.dropped()).toEqual({ 'unknown-encapsulation': 2 })
   })

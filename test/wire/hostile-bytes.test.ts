@@ -45,6 +45,11 @@ function check(reader: Reader, contents: fc.Arbitrary<Uint8Array>): void {
 /** Sound headers, for an encapsulation that has some listed here. */
 const SOUND: Readonly<Record<string, readonly string[]>> = {
   vxlan: ['0800 0000 1234 5600 ffff', '8848 0001 ffff ff00 ffff'],
+  'vxlan-gpe': ['0c00 0003 1234 5600 ffff', '0c00 0001 1234 5600 45'],
+  geneve: ['0000 6558 1234 5600 ffff', '0240 0800 1234 5600 0108 0101 0000 0001 45'],
+  gre: ['0000 6558 ffff', '3000 6558 0000 0064 0000 0001 ffff', '1000 88be 0000 0001 1001 0064 0000 0000 ffff'],
+  'gre-in-udp': ['2000 86dd 0000 0064 60', '1000 22eb 0000 0001 2001 0064 0000 0000 0000 0001 00'],
+  tzsp: ['0100 0001 0a01 ff 00 01 ffff'],
 }
 
 const decapsulators = ENCAPSULATIONS.flatMap((encapsulation) =>
@@ -54,9 +59,9 @@ const decapsulators = ENCAPSULATIONS.flatMap((encapsulation) =>
 describe.each(decapsulators)('$name, strict: $strict', ({ name, strict, encapsulation }) => {
   const decapsulator = encapsulation.create({ strict })
   const read: Reader = (bytes, offset, captured) => {
-    const verdict = decapsulator.decode(bytes, offset, captured)
-    const { tunnelId, headerBytes, linkType } = decapsulator
-    return verdict === OK ? [verdict, tunnelId, headerBytes, linkType] : [verdict]
+    const verdict = decapsulator.decode(bytes, offset, captured, captured)
+    const { tunnelId, headerBytes, etherType } = decapsulator
+    return verdict === OK ? [verdict, tunnelId, headerBytes, etherType] : [verdict]
   }
 
   test('whatever comes gets a verdict that depends on nothing but its own bytes', () => {
@@ -66,7 +71,7 @@ describe.each(decapsulators)('$name, strict: $strict', ({ name, strict, encapsul
   test('the inner frame never starts behind the bytes that are there', () => {
     fc.assert(
       fc.property(nearly(...(SOUND[name] ?? ['00'])), (content) => {
-        if (decapsulator.decode(content, 0, content.length) !== OK) return
+        if (decapsulator.decode(content, 0, content.length, content.length) !== OK) return
         expect(decapsulator.headerBytes).toBeLessThanOrEqual(content.length)
         expect(decapsulator.tunnelId).toBeGreaterThanOrEqual(0)
       }),

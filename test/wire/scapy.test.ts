@@ -108,8 +108,8 @@ function checkTunnel(datagram: Uint8Array, expected: Expected): void {
   expect([udp.destinationPort, udp.payloadWireLength]).toEqual([expected.port, datagram.length - UDP_HEADER_BYTES])
   const tunnel = datagram.subarray(UDP_HEADER_BYTES)
   const lenient = vxlan.create({ strict: false })
-  expect(lenient.decode(tunnel, 0, tunnel.length)).toBe(OK)
+  expect(lenient.decode(tunnel, 0, tunnel.length, tunnel.length)).toBe(OK)
   expect(lenient.tunnelId).toBe(expected.vni)
   expect(Buffer.from(tunnel.subarray(lenient.headerBytes)).toString('hex')).toBe(expected.payload)
-  expect(vxlan.create({ strict: true }).decode(tunnel, 0, tunnel.length) === OK).toBe(expected.strict)
+  expect(vxlan.create({ strict: true }).decode(tunnel, 0, tunnel.length, tunnel.length) === OK).toBe(expected.strict)
 }

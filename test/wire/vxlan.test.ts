@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Decapsulator } from '../../src/wire/decapsulator.ts'
-import { LINKTYPE_ETHERNET } from '../../src/wire/link-type.ts'
+import { IS_ETHERNET } from '../../src/wire/ether-type.ts'
 import { BAD_FLAGS, OK, SHORT_HEADER } from '../../src/wire/verdict.ts'
 import { vxlan } from '../../src/wire/vxlan.ts'
 import { AMID_OFFSET, amid, hex } from './bytes.ts'
@@ -10,7 +10,7 @@ const strict = vxlan.create({ strict: true })
 
 function decode(decapsulator: Decapsulator, header: string): number {
   const bytes = hex(header)
-  return decapsulator.decode(amid(bytes, 0xa5), AMID_OFFSET, bytes.length)
+  return decapsulator.decode(amid(bytes, 0xa5), AMID_OFFSET, bytes.length, bytes.length)
 }
 
 // RFC 7348 section 5: flags RRRRIRRR, 24 reserved bits, 24 bits of VNI, 8 reserved bits.
@@ -29,7 +29,7 @@ test.each([
 test('an Ethernet frame follows a header of 8 bytes', () => {
   expect(decode(lenient, '0800 0000 0000 0100 ffff')).toBe(OK)
   expect(lenient.headerBytes).toBe(8)
-  expect(lenient.linkType).toBe(LINKTYPE_ETHERNET)
+  expect(lenient.etherType).toBe(IS_ETHERNET)
 })
 
 test('a header without the I flag is refused, whatever other bits are set', () => {
@@ -42,7 +42,7 @@ test('a header without the I flag is refused, whatever other bits are set', () =
 test.each([0, 1, 2, 3, 4, 5, 6, 7])('%i bytes are too short for a header', (length) => {
   const bytes = amid(hex('0800 0000 0000 0100').subarray(0, length), 0x08)
   for (const decapsulator of [lenient, strict]) {
-    expect(decapsulator.decode(bytes, AMID_OFFSET, length)).toBe(SHORT_HEADER)
+    expect(decapsulator.decode(bytes, AMID_OFFSET, length, length)).toBe(SHORT_HEADER)
   }
 })
 
@@ -55,9 +55,9 @@ const reservedBits = [
 test.each(reservedBits)('reserved bit $bit of byte $byte is ignored, but refused by --strict', ({ byte, bit }) => {
   const header = hex('0800 0000 00ab cd00')
   header[byte]! |= bit
-  expect(lenient.decode(header, 0, 8)).toBe(OK)
+  expect(lenient.decode(header, 0, 8, 8)).toBe(OK)
   expect(lenient.tunnelId).toBe(0xabcd)
-  expect(strict.decode(header, 0, 8)).toBe(BAD_FLAGS)
+  expect(strict.decode(header, 0, 8, 8)).toBe(BAD_FLAGS)
 })
 
 // draft-smith-vxlan-group-policy-05 section 2.1: |G|R|R|R|I|R|R|R|R|D|R|R|A|R|R|R|, then 16 bits of group policy.

@@ -1,0 +1,50 @@
+import type { Decapsulator, DecapsulatorOptions, Encapsulation } from './decapsulator.ts'
+import { ETHERTYPE_TEB, IS_ETHERNET, isNetworkPacket } from './ether-type.ts'
+import { BAD_FLAGS, OK, SHORT_HEADER, UNKNOWN_PAYLOAD, type Verdict } from './verdict.ts'
+
+/** RFC 8926 section 3.4. */
+const HEADER_BYTES = 8
+const VERSION_AND_LENGTH = 0
+const FLAGS = 1
+const PROTOCOL = 2
+const VNI = 4
+const RESERVED = 7
+
+const FLAG_CONTROL = 0x80
+
+/** Takes off Geneve and its options. */
+export class GeneveDecapsulator implements Decapsulator {
+  tunnelId = 0
+  headerBytes: number = HEADER_BYTES
+  etherType: number = IS_ETHERNET
+  readonly #strict: boolean
+
+  constructor(options: DecapsulatorOptions) {
+    this.#strict = options.strict
+  }
+
+  decode(bytes: Uint8Array, offset: number, captured: number): Verdict {
+    if (captured < HEADER_BYTES) return SHORT_HEADER
+    const first = bytes[offset + VERSION_AND_LENGTH]!
+    if (first >> 6 !== 0) return BAD_FLAGS
+    const headerBytes = HEADER_BYTES + (first & 0x3f) * 4
+    if (captured < headerBytes) return SHORT_HEADER
+    const flags = bytes[offset + FLAGS]!
+    // Section 3.5: a tunnel endpoint drops critical options that it does not know; a mirror is worth more with them.
+    if (this.#strict && ((flags & ~FLAG_CONTROL) !== 0 || bytes[offset + RESERVED] !== 0)) return BAD_FLAGS
+    if ((flags & FLAG_CONTROL) !== 0) return UNKNOWN_PAYLOAD
+    const protocol = (bytes[offset + PROTOCOL]! << 8) | bytes[offset + PROTOCOL + 1]!
+    if (protocol === ETHERTYPE_TEB) this.etherType = IS_ETHERNET
+    else if (isNetworkPacket(protocol)) this.etherType = protocol
+    else return UNKNOWN_PAYLOAD
+    this.headerBytes = headerBytes
+    this.tunnelId = (bytes[offset + VNI]! << 16) | (bytes[offset + VNI + 1]! << 8) | bytes[offset + VNI + 2]!
+    return OK
+  }
+}
+
+export const geneve: Encapsulation = {
+  name: 'geneve',
+  udpPorts: [6081],
+  create: (options) => new GeneveDecapsulator(options),
+}

@@ -1,0 +1,110 @@
+import type { Decapsulator, DecapsulatorOptions, Encapsulation } from './decapsulator.ts'
+import { ErspanHeader, PROTOCOL_ERSPAN_II, PROTOCOL_ERSPAN_III } from './erspan.ts'
+import { ETHERTYPE_TEB, IS_ETHERNET, isNetworkPacket } from './ether-type.ts'
+import { BAD_CHECKSUM, BAD_FLAGS, OK, SHORT_HEADER, UNKNOWN_PAYLOAD, type Verdict } from './verdict.ts'
+
+export const IPPROTO_GRE = 47
+
+/** RFC 2784 section 2, RFC 2890 section 2. */
+const HEADER_BYTES = 4
+const PROTOCOL = 2
+const FIELD_BYTES = 4
+const FLAG_CHECKSUM = 0x80
+const FLAG_KEY = 0x20
+const FLAG_SEQUENCE = 0x10
+/** Routing present, of RFC 1701: section 2.3 of RFC 2784 has receivers discard such packets. */
+const FLAG_ROUTING = 0x40
+/** Strict source route, recursion control and flags of RFC 1701; reserved now. */
+const RESERVED_FIRST = 0x0f
+const RESERVED_SECOND = 0xf8
+const VERSION = 0x07
+
+/** Takes off GRE, and ERSPAN behind it. */
+export class GreDecapsulator implements Decapsulator {
+  /** The key, or ERSPAN's session. */
+  tunnelId = 0
+  headerBytes = 0
+  etherType: number = IS_ETHERNET
+  readonly #strict: boolean
+  readonly #erspan: ErspanHeader = new ErspanHeader()
+
+  constructor(options: DecapsulatorOptions) {
+    this.#strict = options.strict
+  }
+
+  decode(bytes: Uint8Array, offset: number, captured: number, wireLength: number): Verdict {
+    if (captured < HEADER_BYTES) return SHORT_HEADER
+    const flags = bytes[offset]!
+    const second = bytes[offset + 1]!
+    // Version 1 is PPTP's (RFC 2637): PPP, not a mirror.
+    if ((second & VERSION) !== 0) return UNKNOWN_PAYLOAD
+    if ((flags & FLAG_ROUTING) !== 0) return BAD_FLAGS
+    if (this.#strict && ((flags & RESERVED_FIRST) !== 0 || (second & RESERVED_SECOND) !== 0)) return BAD_FLAGS
+    const checksumBytes = (flags & FLAG_CHECKSUM) !== 0 ? FIELD_BYTES : 0
+    const keyBytes = (flags & FLAG_KEY) !== 0 ? FIELD_BYTES : 0
+    const sequenceBytes = (flags & FLAG_SEQUENCE) !== 0 ? FIELD_BYTES : 0
+    const headerBytes = HEADER_BYTES + checksumBytes + keyBytes + sequenceBytes
+    if (captured < headerBytes) return SHORT_HEADER
+    // What a snap length has cut cannot be summed.
+    if (checksumBytes > 0 && captured === wireLength && !sumsToZero(bytes, offset, captured)) return BAD_CHECKSUM
+    this.tunnelId = keyBytes > 0 ? word(bytes, offset + HEADER_BYTES + checksumBytes) : 0
+    this.headerBytes = headerBytes
+    const protocol = (bytes[offset + PROTOCOL]! << 8) | bytes[offset + PROTOCOL + 1]!
+    return this.#payload(bytes, offset, captured, protocol, sequenceBytes > 0)
+  }
+
+  #payload(bytes: Uint8Array, offset: number, captured: number, protocol: number, hasSequence: boolean): Verdict {
+    this.etherType = IS_ETHERNET
+    if (protocol === ETHERTYPE_TEB) return OK
+    if (isNetworkPacket(protocol)) {
+      this.etherType = protocol
+      return OK
+    }
+    const at = offset + this.headerBytes
+    const rest = captured - this.headerBytes
+    if (protocol === PROTOCOL_ERSPAN_II) {
+      // Type I is told by the missing sequence number: it has no header of its own.
+      if (!hasSequence) return OK
+      return this.#tookErspan(this.#erspan.decodeTypeII(bytes, at, rest))
+    }
+    if (protocol === PROTOCOL_ERSPAN_III) return this.#tookErspan(this.#erspan.decodeTypeIII(bytes, at, rest))
+    return UNKNOWN_PAYLOAD
+  }
+
+  #tookErspan(verdict: Verdict): Verdict {
+    if (verdict !== OK) return verdict
+    this.headerBytes += this.#erspan.headerBytes
+    this.tunnelId = this.#erspan.session
+    return OK
+  }
+}
+
+/** RFC 1071, over header and payload: the ones' complement sum of sound bytes is all ones. */
+function sumsToZero(bytes: Uint8Array, offset: number, length: number): boolean {
+  let sum = 0
+  const even = length & ~1
+  for (let i = 0; i < even; i += 2) sum += (bytes[offset + i]! << 8) | bytes[offset + i + 1]!
+  if (even < length) sum += bytes[offset + even]! << 8
+  // A datagram has at most 32 768 words: the sum fits 31 bits, and two folds end the carries.
+  sum = (sum & 0xffff) + (sum >>> 16)
+  sum = (sum & 0xffff) + (sum >>> 16)
+  return sum === 0xffff
+}
+
+function word(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
+}
+
+export const gre: Encapsulation = {
+  name: 'gre',
+  udpPorts: [],
+  ipProtocol: IPPROTO_GRE,
+  create: (options) => new GreDecapsulator(options),
+}
+
+/** RFC 8086: the GRE header right behind UDP's. */
+export const greInUdp: Encapsulation = {
+  name: 'gre-in-udp',
+  udpPorts: [4754],
+  create: (options) => new GreDecapsulator(options),
+}
