@@ -50,9 +50,7 @@ export async function runPipeline(
     if (run.stats !== undefined)
       timers.push(setInterval(() => logStatistics(supervisor, log), Math.min(run.stats, LONGEST_TIMER_MS)))
     if (run.duration !== undefined) timers.push(stopAfter(supervisor, run.duration))
-    const problem = await supervisor.finished()
-    conclude(supervisor.report(), run)
-    return problem
+    return await supervisor.finished().finally(() => conclude(supervisor.report(), run))
   } finally {
     for (const timer of timers) clearTimeout(timer)
     release()

@@ -31,6 +31,7 @@ export class Supervisor {
   #description: readonly string[] = []
   #warnings: readonly string[] = []
   #finished: Promise<string | undefined> = Promise.resolve(undefined)
+  #sinkFailure: Failure | undefined
 
   constructor(log: Logger) {
     this.#log = log
@@ -74,17 +75,20 @@ export class Supervisor {
 
   /**
    * Resolves when the source has ended or was stopped and every sink has written what it had: with what was wrong with
-   * the input, if anything. Throws Failure when the worker failed.
+   * the input, if anything. Throws Failure when the worker or a sink's thread failed.
    */
   async finished(): Promise<string | undefined> {
+    let problem: string | undefined
     try {
-      return await this.#finished
+      problem = await this.#finished
     } catch (error) {
       this.stop()
       throw error
     } finally {
       await this.#closeSinks()
     }
+    if (this.#sinkFailure !== undefined) throw this.#sinkFailure
+    return problem
   }
 
   /** What has arrived by now is still delivered; then finished() resolves. */
@@ -116,6 +120,10 @@ export class Supervisor {
         pipelineCounters: this.#counters.memory,
         stop: (reason) => {
           this.#log.warn({ sink: wish.name }, reason)
+          this.stop()
+        },
+        fail: (failure) => {
+          this.#sinkFailure ??= new Failure(failure.exitCode, failure.what, failure.mend)
           this.stop()
         },
       })

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
 import type { z } from 'zod'
+import type { FailureMessage } from '../config/terms/failure.ts'
 import type { SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { IdRange } from '../frames/number-set.ts'
@@ -83,6 +84,8 @@ export interface SinkContext {
   readonly pipelineCounters: SharedArrayBuffer
   /** Nothing can be delivered any more (a reader has gone): ask the program to stop. */
   stop(reason: string): void
+  /** The half that sends has failed, through a defect of ours: ask the program to stop and to say so. */
+  fail(failure: FailureMessage): void
 }
 
 /** A row of the registry of sinks. */

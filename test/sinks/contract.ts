@@ -88,6 +88,7 @@ export class OpenedSink {
       byteLength,
       live,
       pipelineCounters: new PipelineCounters().memory,
+      fail: (failure) => this.stops.push(failure.what),
       stop: (reason) => this.stops.push(reason),
     }
     this.open = await type.open(wish.options, context)

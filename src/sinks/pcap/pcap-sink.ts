@@ -27,7 +27,7 @@ async function openFiles(options: FileOptions, context: SinkContext): Promise<Op
     let isReady = false
     const fail = (failure: FailureMessage) => {
       closeRecordQueue(wiring.queue, 'abandoned')
-      if (isReady) context.stop(failure.what)
+      if (isReady) context.fail(failure)
       else reject(new Failure(failure.exitCode, failure.what, failure.mend))
     }
     worker.on('error', (error) => fail(toFailureMessage(error)))
