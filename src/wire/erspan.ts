@@ -1,3 +1,4 @@
+import { uint16 } from './read.ts'
 import { BAD_FLAGS, OK, SHORT_HEADER, UNKNOWN_PAYLOAD, type Verdict } from './verdict.ts'
 
 /** GRE protocol types, draft-foschiano-erspan-03 section 4. */
@@ -45,5 +46,5 @@ export class ErspanHeader {
 }
 
 function sessionAt(bytes: Uint8Array, offset: number): number {
-  return ((bytes[offset + SESSION]! << 8) | bytes[offset + SESSION + 1]!) & SESSION_MASK
+  return uint16(bytes, offset + SESSION) & SESSION_MASK
 }

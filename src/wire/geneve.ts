@@ -1,5 +1,6 @@
 import type { Decapsulator, DecapsulatorOptions, Encapsulation } from './decapsulator.ts'
 import { ETHERTYPE_TEB, IS_ETHERNET, isNetworkPacket } from './ether-type.ts'
+import { uint16, uint24 } from './read.ts'
 import { BAD_FLAGS, OK, SHORT_HEADER, UNKNOWN_PAYLOAD, type Verdict } from './verdict.ts'
 
 /** RFC 8926 section 3.4. */
@@ -33,12 +34,12 @@ export class GeneveDecapsulator implements Decapsulator {
     // Section 3.5: a tunnel endpoint drops critical options that it does not know; a mirror is worth more with them.
     if (this.#strict && ((flags & ~FLAG_CONTROL) !== 0 || bytes[offset + RESERVED] !== 0)) return BAD_FLAGS
     if ((flags & FLAG_CONTROL) !== 0) return UNKNOWN_PAYLOAD
-    const protocol = (bytes[offset + PROTOCOL]! << 8) | bytes[offset + PROTOCOL + 1]!
+    const protocol = uint16(bytes, offset + PROTOCOL)
     if (protocol === ETHERTYPE_TEB) this.etherType = IS_ETHERNET
     else if (isNetworkPacket(protocol)) this.etherType = protocol
     else return UNKNOWN_PAYLOAD
     this.headerBytes = headerBytes
-    this.tunnelId = (bytes[offset + VNI]! << 16) | (bytes[offset + VNI + 1]! << 8) | bytes[offset + VNI + 2]!
+    this.tunnelId = uint24(bytes, offset + VNI)
     return OK
   }
 }

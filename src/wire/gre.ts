@@ -1,6 +1,7 @@
 import type { Decapsulator, DecapsulatorOptions, Encapsulation } from './decapsulator.ts'
 import { ErspanHeader, PROTOCOL_ERSPAN_II, PROTOCOL_ERSPAN_III } from './erspan.ts'
 import { ETHERTYPE_TEB, IS_ETHERNET, isNetworkPacket } from './ether-type.ts'
+import { uint16, uint32 } from './read.ts'
 import { BAD_CHECKSUM, BAD_FLAGS, OK, SHORT_HEADER, UNKNOWN_PAYLOAD, type Verdict } from './verdict.ts'
 
 export const IPPROTO_GRE = 47
@@ -47,9 +48,9 @@ export class GreDecapsulator implements Decapsulator {
     if (captured < headerBytes) return SHORT_HEADER
     // What a snap length has cut cannot be summed.
     if (checksumBytes > 0 && captured === wireLength && !sumsToZero(bytes, offset, captured)) return BAD_CHECKSUM
-    this.tunnelId = keyBytes > 0 ? word(bytes, offset + HEADER_BYTES + checksumBytes) : 0
+    this.tunnelId = keyBytes > 0 ? uint32(bytes, offset + HEADER_BYTES + checksumBytes) : 0
     this.headerBytes = headerBytes
-    const protocol = (bytes[offset + PROTOCOL]! << 8) | bytes[offset + PROTOCOL + 1]!
+    const protocol = uint16(bytes, offset + PROTOCOL)
     return this.#payload(bytes, offset, captured, protocol, sequenceBytes > 0)
   }
 
@@ -83,16 +84,12 @@ export class GreDecapsulator implements Decapsulator {
 function sumsToZero(bytes: Uint8Array, offset: number, length: number): boolean {
   let sum = 0
   const even = length & ~1
-  for (let i = 0; i < even; i += 2) sum += (bytes[offset + i]! << 8) | bytes[offset + i + 1]!
+  for (let i = 0; i < even; i += 2) sum += uint16(bytes, offset + i)
   if (even < length) sum += bytes[offset + even]! << 8
   // A datagram has at most 32 768 words: the sum fits 31 bits, and two folds end the carries.
   sum = (sum & 0xffff) + (sum >>> 16)
   sum = (sum & 0xffff) + (sum >>> 16)
   return sum === 0xffff
-}
-
-function word(bytes: Uint8Array, at: number): number {
-  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0
 }
 
 export const gre: Encapsulation = {

@@ -1,4 +1,5 @@
 import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from './ether-type.ts'
+import { uint16, uint32 } from './read.ts'
 import { BAD_OUTER, OK, UNKNOWN_ENCAPSULATION, type Verdict } from './verdict.ts'
 
 /** RFC 791 section 3.1. */
@@ -57,10 +58,10 @@ export class IpHeader {
     if (captured < IPV4_HEADER_BYTES) return BAD_OUTER
     const headerBytes = (bytes[offset]! & 0x0f) * 4
     if (bytes[offset]! >> 4 !== 4 || headerBytes < IPV4_HEADER_BYTES || captured < headerBytes) return BAD_OUTER
-    const stated = (bytes[offset + IPV4_TOTAL_LENGTH]! << 8) | bytes[offset + IPV4_TOTAL_LENGTH + 1]!
+    const stated = uint16(bytes, offset + IPV4_TOTAL_LENGTH)
     const totalLength = stated === 0 ? wireLength : stated
     if (totalLength < headerBytes) return BAD_OUTER
-    const fragment = (bytes[offset + IPV4_FRAGMENT]! << 8) | bytes[offset + IPV4_FRAGMENT + 1]!
+    const fragment = uint16(bytes, offset + IPV4_FRAGMENT)
     this.headerBytes = headerBytes
     this.payloadWireLength = totalLength - headerBytes
     this.protocol = bytes[offset + IPV4_PROTOCOL]!
@@ -69,13 +70,13 @@ export class IpHeader {
     this.moreFragments = (fragment & IPV4_MORE_FRAGMENTS) !== 0
     this.fragmentOffset = (fragment & 0x1fff) * 8
     this.isFragment = this.moreFragments || this.fragmentOffset !== 0
-    this.fragmentId = (bytes[offset + IPV4_ID]! << 8) | bytes[offset + IPV4_ID + 1]!
+    this.fragmentId = uint16(bytes, offset + IPV4_ID)
     return OK
   }
 
   #ipv6(bytes: Uint8Array, offset: number, captured: number, wireLength: number): Verdict {
     if (captured < IPV6_HEADER_BYTES || bytes[offset]! >> 4 !== 6) return BAD_OUTER
-    const stated = (bytes[offset + IPV6_PAYLOAD_LENGTH]! << 8) | bytes[offset + IPV6_PAYLOAD_LENGTH + 1]!
+    const stated = uint16(bytes, offset + IPV6_PAYLOAD_LENGTH)
     const end = stated === 0 ? wireLength : IPV6_HEADER_BYTES + stated
     this.sourceAt = offset + IPV6_SOURCE
     this.addressBytes = 16
@@ -108,10 +109,10 @@ export class IpHeader {
 
   /** RFC 8200 section 4.5. A piece with offset 0 and no more to come is whole (RFC 6946). */
   #fragmentHeader(bytes: Uint8Array, at: number): void {
-    const offsetAndFlags = (bytes[at + 2]! << 8) | bytes[at + 3]!
+    const offsetAndFlags = uint16(bytes, at + 2)
     this.fragmentOffset = offsetAndFlags & 0xfff8
     this.moreFragments = (offsetAndFlags & 1) !== 0
     this.isFragment = this.moreFragments || this.fragmentOffset !== 0
-    this.fragmentId = ((bytes[at + 4]! << 24) | (bytes[at + 5]! << 16) | (bytes[at + 6]! << 8) | bytes[at + 7]!) >>> 0
+    this.fragmentId = uint32(bytes, at + 4)
   }
 }

@@ -9,6 +9,7 @@ import {
   LINKTYPE_NULL,
   LINKTYPE_RAW,
 } from './link-type.ts'
+import { uint16 } from './read.ts'
 import { BAD_OUTER, OK, UNKNOWN_ENCAPSULATION, type Verdict } from './verdict.ts'
 
 const ETHERTYPE_8021Q = 0x8100
@@ -53,11 +54,11 @@ export class LinkHeader {
 
   #tagged(bytes: Uint8Array, offset: number, captured: number, headerBytes: number, typeAt: number): Verdict {
     if (captured < headerBytes) return BAD_OUTER
-    let etherType = (bytes[offset + typeAt]! << 8) | bytes[offset + typeAt + 1]!
+    let etherType = uint16(bytes, offset + typeAt)
     let end = headerBytes
     while (isVlanTag(etherType)) {
       if (captured < end + VLAN_TAG_BYTES) return BAD_OUTER
-      etherType = (bytes[offset + end + 2]! << 8) | bytes[offset + end + 3]!
+      etherType = uint16(bytes, offset + end + 2)
       end += VLAN_TAG_BYTES
     }
     this.headerBytes = end

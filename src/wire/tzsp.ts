@@ -1,5 +1,6 @@
 import type { Decapsulator, Encapsulation } from './decapsulator.ts'
 import { IS_ETHERNET } from './ether-type.ts'
+import { uint16 } from './read.ts'
 import { BAD_FLAGS, OK, SHORT_HEADER, UNKNOWN_PAYLOAD, type Verdict } from './verdict.ts'
 
 /** TZSP (TaZmen Sniffer Protocol), version 1: version, type, encapsulated protocol, then tags until END. */
@@ -21,7 +22,7 @@ export class TzspDecapsulator implements Decapsulator {
     if (captured < HEADER_BYTES) return SHORT_HEADER
     if (bytes[offset] !== VERSION) return BAD_FLAGS
     const type = bytes[offset + 1]!
-    const protocol = (bytes[offset + 2]! << 8) | bytes[offset + 3]!
+    const protocol = uint16(bytes, offset + 2)
     if ((type !== TYPE_RECEIVED && type !== TYPE_TRANSMIT) || protocol !== PROTOCOL_ETHERNET) return UNKNOWN_PAYLOAD
     let at = HEADER_BYTES
     while (at < captured) {

@@ -1,3 +1,4 @@
+import { uint16 } from './read.ts'
 import { BAD_OUTER, OK, type Verdict } from './verdict.ts'
 
 /** RFC 768. */
@@ -15,10 +16,10 @@ export class UdpHeader {
   /** `wireLength` is the IP payload's length. A UDP length of 0 means a jumbogram (RFC 2675) or BIG TCP: all of it. */
   decode(bytes: Uint8Array, offset: number, captured: number, wireLength: number): Verdict {
     if (captured < UDP_HEADER_BYTES) return BAD_OUTER
-    const stated = (bytes[offset + LENGTH]! << 8) | bytes[offset + LENGTH + 1]!
+    const stated = uint16(bytes, offset + LENGTH)
     const length = stated === 0 ? wireLength : stated
     if (length < UDP_HEADER_BYTES || length > wireLength) return BAD_OUTER
-    this.destinationPort = (bytes[offset + DESTINATION_PORT]! << 8) | bytes[offset + DESTINATION_PORT + 1]!
+    this.destinationPort = uint16(bytes, offset + DESTINATION_PORT)
     this.payloadWireLength = length - UDP_HEADER_BYTES
     return OK
   }

@@ -1,5 +1,6 @@
 import type { Decapsulator, DecapsulatorOptions, Encapsulation } from './decapsulator.ts'
 import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, IS_ETHERNET } from './ether-type.ts'
+import { uint24 } from './read.ts'
 import { BAD_FLAGS, OK, SHORT_HEADER, UNKNOWN_PAYLOAD, type Verdict } from './verdict.ts'
 
 /** draft-ietf-nvo3-vxlan-gpe section 3. */
@@ -43,7 +44,7 @@ export class VxlanGpeDecapsulator implements Decapsulator {
     else if (next === NEXT_IPV4) this.etherType = ETHERTYPE_IPV4
     else if (next === NEXT_IPV6) this.etherType = ETHERTYPE_IPV6
     else return UNKNOWN_PAYLOAD
-    this.tunnelId = (bytes[offset + VNI]! << 16) | (bytes[offset + VNI + 1]! << 8) | bytes[offset + VNI + 2]!
+    this.tunnelId = uint24(bytes, offset + VNI)
     return OK
   }
 }

@@ -1,5 +1,6 @@
 import type { Decapsulator, DecapsulatorOptions, Encapsulation } from './decapsulator.ts'
 import { IS_ETHERNET } from './ether-type.ts'
+import { uint24 } from './read.ts'
 import { BAD_FLAGS, OK, SHORT_HEADER, type Verdict } from './verdict.ts'
 
 /** RFC 7348 section 5. */
@@ -33,7 +34,7 @@ export class VxlanDecapsulator implements Decapsulator {
     // RFC 7348 section 5: the I flag MUST be 1 for a valid VNI; reserved fields are ignored on receipt.
     if ((bytes[offset + FLAGS]! & FLAG_VNI_VALID) === 0) return BAD_FLAGS
     if (this.#strict && hasReservedBits(bytes, offset)) return BAD_FLAGS
-    this.tunnelId = (bytes[offset + VNI]! << 16) | (bytes[offset + VNI + 1]! << 8) | bytes[offset + VNI + 2]!
+    this.tunnelId = uint24(bytes, offset + VNI)
     return OK
   }
 }
