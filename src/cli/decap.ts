@@ -7,9 +7,16 @@ import { runPipeline } from './run-pipeline.ts'
 export async function decap(options: DecapOptions): Promise<number> {
   const log = createLogger(options.quiet ? 'error' : options.logLevel)
   const source = { engine: 'file' as const, listeners: options.listen, buffer: 0, file: options.file }
-  const problem = await runPipeline(source, options, log, (description) => {
+  const { problem, report, stopped } = await runPipeline(source, options, log, (description) => {
     log.debug(`reading ${description.join(', ')}`)
   })
-  if (problem === undefined) return 0
-  throw new Failure(EXIT_IO, problem, 'Everything in front of that place has been delivered.')
+  if (problem !== undefined) {
+    throw new Failure(EXIT_IO, problem, 'Everything in front of that place has been delivered.')
+  }
+  const unwritten = report.sinks.filter((sink) => (sink.dropped['sink-error'] ?? 0) > 0)
+  if (unwritten.length > 0 && !stopped) {
+    const names = unwritten.map((sink) => `${sink.sink} (${sink.dropped['sink-error']} frames)`)
+    throw new Failure(EXIT_IO, `Not all could be written: ${names.join(', ')}.`, 'Make room, or choose another place.')
+  }
+  return 0
 }

@@ -1,23 +1,47 @@
-import { writeSync } from 'node:fs'
+import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { type Logger, pino } from 'pino'
 
 const STANDARD_ERROR = 2
 const FIELDS_OF_EVERY_LINE = ['level', 'time', 'msg', 'pid', 'hostname']
 
+/** How long a reader of the log that takes nothing may hold the program up, before lines are left out. */
+const PATIENCE_MS = 500
+const PAUSE_MS = 10
+const pause = new Int32Array(new SharedArrayBuffer(4))
+
 /** Lines on standard error: JSON for programs, plain text on a terminal. Standard output is for data. */
 export function createLogger(level: string): Logger {
   const settings = { level, base: null, formatters: { level: (label: string) => ({ level: label }) } }
-  if (!isatty(STANDARD_ERROR)) return pino(settings, pino.destination({ fd: STANDARD_ERROR, sync: true }))
+  if (!isatty(STANDARD_ERROR)) return pino(settings, { write: writeToStandardError })
   return pino(settings, { write: (line) => writeToStandardError(`${forPeople(JSON.parse(line))}\n`) })
 }
 
-/** A terminal that went away must not end the program that logs to it. */
+let descriptor: number | undefined
+
+/** Never throws, and never waits long: a log that cannot be written must not end or hold up what it tells about. */
 export function writeToStandardError(text: string): void {
+  descriptor ??= logDescriptor()
+  const bytes = Buffer.from(text)
+  let written = 0
+  for (let waited = 0; written < bytes.length && waited < PATIENCE_MS; waited += PAUSE_MS) {
+    try {
+      written += writeSync(descriptor, bytes, written)
+    } catch (error) {
+      // A full disk, a terminal that went away, a closed descriptor: there is no one left to tell.
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) return
+      Atomics.wait(pause, 0, 0, PAUSE_MS)
+    }
+  }
+}
+
+/** A pipe is opened anew without blocking, which leaves the descriptor that others share as it is. */
+function logDescriptor(): number {
   try {
-    writeSync(STANDARD_ERROR, text)
-  } catch (error) {
-    if (!(error instanceof Error && 'code' in error && (error.code === 'EPIPE' || error.code === 'EAGAIN'))) throw error
+    if (!fstatSync(STANDARD_ERROR).isFIFO()) return STANDARD_ERROR
+    return openSync(`/proc/self/fd/${STANDARD_ERROR}`, constants.O_WRONLY | constants.O_NONBLOCK)
+  } catch {
+    return STANDARD_ERROR
   }
 }
 

@@ -1,13 +1,13 @@
-import { writeFileSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { SinkText } from '../config/sink-wish.ts'
-import { EXIT_CANNOT_CREATE, EXIT_USAGE, Failure } from '../config/terms/failure.ts'
+import { EXIT_USAGE, Failure } from '../config/terms/failure.ts'
 import type { PipelineOptions } from '../pipeline/plan.ts'
 import { Supervisor } from '../pipeline/supervisor.ts'
 import type { SinkWish } from '../sinks/sink.ts'
 import type { SourcePlan } from '../sources/source.ts'
 import { closingLines, type Report } from '../telemetry/report.ts'
 import { writeToStandardError } from './logger.ts'
+import { ReportFile } from './report-file.ts'
 
 /** What every command that runs a pipeline takes; its schema says what each means. */
 export interface RunOptions {
@@ -23,6 +23,15 @@ export interface RunOptions {
   readonly quiet: boolean
 }
 
+/** How a pipeline ended. */
+export interface Outcome {
+  /** What was wrong with the input, if anything. */
+  readonly problem: string | undefined
+  readonly report: Report
+  /** It was asked to end before the input did: by a signal, by --duration, by a reader who left. */
+  readonly stopped: boolean
+}
+
 /** The longest time that a timer of Node's can wait: nearly 25 days. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 /** How late --duration may end. */
@@ -30,27 +39,31 @@ const CLOCK_MS = 100
 
 /**
  * Runs a pipeline from its first line to its report: signals, statistics, the end. `announce` is told what the source
- * listens on or reads, once it does. Returns what was wrong with the input, if anything. Throws Failure.
+ * listens on or reads, once it does. Throws Failure.
  */
 export async function runPipeline(
   source: SourcePlan,
   run: RunOptions,
   log: Logger,
   announce: (description: readonly string[]) => void,
-): Promise<string | undefined> {
+): Promise<Outcome> {
   const wishes = sinkWishes(run, source.engine !== 'file')
-  if (run.report !== undefined && run.report !== '-') writeReport(run.report, '')
+  const file = reportFile(source, run)
   const supervisor = new Supervisor(log)
   const release = handleSignals(supervisor, log)
   const timers: NodeJS.Timeout[] = []
   try {
-    await supervisor.start(pipelineOptions(source, run), wishes)
+    await supervisor.start(pipelineOptions(source, run), wishes).catch((error: unknown) => {
+      file?.discard()
+      throw error
+    })
     announce(supervisor.description)
     for (const warning of supervisor.warnings) log.warn(warning)
     if (run.stats !== undefined)
       timers.push(setInterval(() => logStatistics(supervisor, log), Math.min(run.stats, LONGEST_TIMER_MS)))
     if (run.duration !== undefined) timers.push(stopAfter(supervisor, run.duration))
-    return await supervisor.finished().finally(() => conclude(supervisor.report(), run))
+    const problem = await supervisor.finished().finally(() => conclude(supervisor.report(), run, file))
+    return { problem, report: supervisor.report(), stopped: supervisor.stopped }
   } finally {
     for (const timer of timers) clearTimeout(timer)
     release()
@@ -68,13 +81,18 @@ function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
   }
 }
 
-function conclude(report: Report, run: RunOptions): void {
+function conclude(report: Report, run: RunOptions, file: ReportFile | undefined): void {
   if (!run.quiet) writeToStandardError(closingLines(report))
-  if (run.report !== undefined) writeReport(run.report, `${JSON.stringify(report)}\n`)
+  file?.write(`${JSON.stringify(report)}\n`)
+}
+
+function reportFile(source: SourcePlan, run: RunOptions): ReportFile | undefined {
+  if (run.report === undefined) return undefined
+  return new ReportFile(run.report, [source.file ?? '-', ...run.out.map(targetOf)])
 }
 
 function sinkWishes(run: RunOptions, live: boolean): SinkWish[] {
-  const onStandardOutput = run.out.filter((sink) => writesToStandardOutput(sink))
+  const onStandardOutput = run.out.filter((sink) => targetOf(sink) === '-')
   if (onStandardOutput.length + (run.report === '-' ? 1 : 0) > 1) {
     throw new Failure(EXIT_USAGE, 'Standard output was asked for more than once.', 'Give the others a file.')
   }
@@ -90,25 +108,9 @@ function sinkWishes(run: RunOptions, live: boolean): SinkWish[] {
   })
 }
 
-function writesToStandardOutput(sink: SinkText): boolean {
-  return (sink.options as { target?: string }).target === '-'
-}
-
-function writeReport(path: string, text: string): void {
-  if (path === '-') {
-    process.stdout.write(text)
-    return
-  }
-  try {
-    writeFileSync(path, text)
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new Failure(
-      EXIT_CANNOT_CREATE,
-      `Cannot write the report: ${reason}`,
-      'Give --report a path that can be written.',
-    )
-  }
+/** A sink's target, where its kind has one; `-` is standard output. */
+function targetOf(sink: SinkText): string {
+  return (sink.options as { target?: string }).target ?? ''
 }
 
 /** SIGINT and SIGTERM drain and end, SIGHUP reopens files, SIGUSR1 shows the statistics. Returns how to let go of them. */
@@ -132,11 +134,11 @@ function logStatistics(supervisor: Supervisor, log: Logger): void {
   log.info({ ...supervisor.report() }, 'Statistics.')
 }
 
-/** By the clock, as a timer of Node's waits 25 days at most. */
+/** Looks again and again, as a timer of Node's waits 25 days at most; by a clock that nobody sets. */
 function stopAfter(supervisor: Supervisor, milliseconds: number): NodeJS.Timeout {
-  const deadline = Date.now() + milliseconds
+  const deadline = performance.now() + milliseconds
   const look = () => {
-    if (Date.now() >= deadline) supervisor.stop()
+    if (performance.now() >= deadline) supervisor.stop()
   }
   return setInterval(look, Math.min(milliseconds, CLOCK_MS))
 }

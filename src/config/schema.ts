@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { CidrList } from '../frames/cidr-list.ts'
+import type { Listener } from '../sources/source.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { listener } from './listen.ts'
 import { sinkText } from './sink-wish.ts'
@@ -9,6 +10,8 @@ import { byteSize, duration, positiveInteger } from './terms/units.ts'
 
 const DEFAULT_LISTEN = ':4789'
 const DEFAULT_BUFFER = '64MiB'
+/** The kernel keeps twice the size in an int. */
+const LARGEST_BUFFER = 2 ** 30 - 1
 /** tcpdump's default, and the most that readers of pcap files take. */
 const LARGEST_SNAP_LENGTH = 262_144
 const OFFLINE_ONLY = problem(
@@ -53,9 +56,15 @@ export const collectOptions = z.strictObject({
   ...pipelineOptions,
   listen: z
     .array(listener.refine(({ encapsulation }) => isOverUdp(encapsulation), OFFLINE_ONLY))
+    .refine(areDistinct, problem('the same address and port twice', 'Give each --listen once.'))
     .prefault([DEFAULT_LISTEN]),
   engine: z.enum(['udp', 'dgram']).optional(),
-  buffer: byteSize.prefault(DEFAULT_BUFFER),
+  buffer: byteSize
+    .refine(
+      (bytes) => bytes <= LARGEST_BUFFER,
+      problem('is above what the kernel takes, 1 GiB less one byte', 'Write e.g. --buffer 256MiB.'),
+    )
+    .prefault(DEFAULT_BUFFER),
 })
 
 export const decapOptions = z.strictObject({
@@ -76,4 +85,10 @@ export function parseOptions<Schema extends z.ZodType>(schema: Schema, given: un
 
 function isOverUdp(encapsulation: number): boolean {
   return ENCAPSULATIONS[encapsulation]!.ipProtocol === undefined
+}
+
+/** Port 0 lets the kernel choose, and it chooses different ones. */
+function areDistinct(listeners: readonly Listener[]): boolean {
+  const named = listeners.filter(({ port }) => port !== 0).map(({ host = '*', port }) => `${host} ${port}`)
+  return new Set(named).size === named.length
 }

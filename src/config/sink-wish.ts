@@ -8,12 +8,17 @@ import { byteSize } from './terms/units.ts'
 /** Smaller, and one large frame would fill it. */
 const SMALLEST_QUEUE = 1 << 20
 const DEFAULT_QUEUE = 16 << 20
+/** All queues lie in one memory, whose places have 32 bits. */
+const LARGEST_QUEUE = 1 << 30
 
 /** What every sink takes after `?`. */
 const commonOptions = z.object({
   vni: idRanges.optional(),
   overflow: z.enum(['drop', 'block']).optional(),
-  queue: byteSize.refine((bytes) => bytes >= SMALLEST_QUEUE, 'is below 1MiB\nWrite e.g. queue=16MiB.').optional(),
+  queue: byteSize
+    .refine((bytes) => bytes >= SMALLEST_QUEUE, 'is below 1MiB\nWrite e.g. queue=16MiB.')
+    .refine((bytes) => bytes <= LARGEST_QUEUE, 'is above 1GiB\nWrite e.g. queue=256MiB.')
+    .optional(),
 })
 
 /** What a `--out` says, before it is known whether frames come from the network. */

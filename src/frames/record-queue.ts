@@ -85,7 +85,7 @@ export class RecordProducer {
     }
     if (this.#frames === 0 && !this.#beginSegment(series)) return -1
     if (!this.#fits(bytes)) {
-      this.#tail = Atomics.load(this.#control, BYTE_TAIL)
+      this.#tail = Atomics.load(this.#control, BYTE_TAIL) >>> 0
       if (!this.#fits(bytes) && !this.#wrap(bytes, series)) {
         // In a small ring all of it may be one segment: unseen, it would keep the ring full until the next flush.
         this.publish()

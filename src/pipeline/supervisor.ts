@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import type { Logger } from 'pino'
-import { Failure, type FailureMessage, toFailureMessage } from '../config/terms/failure.ts'
+import { EXIT_USAGE, Failure, type FailureMessage, toFailureMessage } from '../config/terms/failure.ts'
 import { allocateSharedMemory, type SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
 import { sinkType } from '../sinks/registry.ts'
@@ -18,6 +18,8 @@ import {
   type WorkerMessage,
 } from './plan.ts'
 
+/** Places in the slab have 32 bits, and a record is told by where it ends. */
+const LARGEST_SLAB = 3 * 2 ** 30
 /** Parts of the slab start on a page, so that no two share a cache line. */
 const PAGE_BYTES = 4096
 
@@ -97,6 +99,11 @@ export class Supervisor {
     for (const sink of this.#sinks) sink.open.hurry()
   }
 
+  /** Whether it was asked to end before the source did. */
+  get stopped(): boolean {
+    return Atomics.load(this.#control, CONTROL_STOP) === 1
+  }
+
   reopenSinks(): void {
     for (const sink of this.#sinks) sink.open.reopen()
   }
@@ -120,7 +127,8 @@ export class Supervisor {
         pipelineCounters: this.#counters.memory,
         stop: (reason) => {
           this.#log.warn({ sink: wish.name }, reason)
-          this.stop()
+          // Whoever watches one sink and leaves must not end what the others collect.
+          if (wishes.length === 1) this.stop()
         },
         fail: (failure) => {
           this.#sinkFailure ??= new Failure(failure.exitCode, failure.what, failure.mend)
@@ -128,7 +136,7 @@ export class Supervisor {
         },
       })
       this.#sinks.push({ name: wish.name, open, counters })
-      if (Atomics.load(this.#control, CONTROL_STOP) === 1) open.hurry()
+      if (this.stopped) open.hurry()
       plans.push({
         pipelineHalf: open.pipelineHalf.href,
         wiring: open.wiring,
@@ -182,6 +190,14 @@ function allocateSlab(options: PipelineOptions, wishes: readonly SinkWish[]): Sl
     end = pageAligned(end + part.byteLength)
     return part
   })
+  if (end > LARGEST_SLAB) {
+    const mebibytes = Math.ceil(end / 2 ** 20)
+    throw new Failure(
+      EXIT_USAGE,
+      `The queues need ${mebibytes} MiB together.`,
+      'Lower queue=: there are 3 GiB for all of them.',
+    )
+  }
   return { memory: allocateSharedMemory(end), sinkParts }
 }
 

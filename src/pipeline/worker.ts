@@ -22,7 +22,9 @@ class PipelineWorker {
   readonly #control: Int32Array
   readonly #pipeline: Pipeline
   readonly #batch: FrameBatch
+  /** When the request to stop was seen: by the clock that arrival times have, and by one that nobody sets. */
   #stopRequested = 0
+  #drainBegan = 0
   /** Batches in a row that ended on a datagram which came after the request to stop. */
   #lateBatches = 0
   #lastFlush = 0
@@ -66,7 +68,7 @@ class PipelineWorker {
       const drained = this.#drained(received, source.description.length)
       if (received > 0) this.#pipeline.process(this.#batch)
       if (drained) return
-      const now = Date.now()
+      const now = performance.now()
       if (received === 0 || now - this.#lastFlush >= FLUSH_MS) {
         this.#pipeline.flush()
         counters.kernelDropped = source.kernelDrops()
@@ -84,9 +86,10 @@ class PipelineWorker {
     if (this.#stopRequested === 0) {
       if (Atomics.load(this.#control, CONTROL_STOP) === 0) return false
       this.#stopRequested = Date.now()
+      this.#drainBegan = performance.now()
     }
     const { drain } = sourceType(this.#plan.source.engine)
-    if (drain === 'nothing' || received === 0 || Date.now() - this.#stopRequested > DRAIN_MS) return true
+    if (drain === 'nothing' || received === 0 || performance.now() - this.#drainBegan > DRAIN_MS) return true
     const arrival = this.#batch.seconds[received - 1]! * 1000 + this.#batch.nanoseconds[received - 1]! / 1e6
     this.#lateBatches = arrival >= this.#stopRequested ? this.#lateBatches + 1 : 0
     // Sockets take turns: after so many batches each of them has shown that what it has left is late.

@@ -82,7 +82,7 @@ export interface SinkContext {
   readonly live: boolean
   /** For statistics written at a file's end: packets that the kernel has dropped. */
   readonly pipelineCounters: SharedArrayBuffer
-  /** Nothing can be delivered any more (a reader has gone): ask the program to stop. */
+  /** Nothing can be delivered any more (a reader has gone): ask the program to stop, unless other sinks go on. */
   stop(reason: string): void
   /** The half that sends has failed, through a defect of ours: ask the program to stop and to say so. */
   fail(failure: FailureMessage): void

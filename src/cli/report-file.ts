@@ -1,0 +1,69 @@
+import { closeSync, constants, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { EXIT_CANNOT_CREATE, EXIT_USAGE, Failure } from '../config/terms/failure.ts'
+
+const STANDARD_OUTPUT = 1
+
+/**
+ * Where `--report` goes. A file appears whole or not at all: it is written beside its place, which is tried at the start,
+ * and moved there at the end. Throws Failure.
+ */
+export class ReportFile {
+  readonly #path: string
+  readonly #temporary: string | undefined
+
+  /** `taken`: paths of the input and of the sinks, which a report must not replace. */
+  constructor(path: string, taken: readonly string[]) {
+    this.#path = path
+    if (taken.some((other) => other !== '-' && resolve(other) === resolve(path))) {
+      throw new Failure(EXIT_USAGE, `The report would replace ${path}.`, 'Give --report another name.')
+    }
+    if (path === '-' || isSpecial(path)) return
+    this.#temporary = `${path}.${process.pid}.tmp`
+    this.#attempt(() => closeSync(openSync(this.#temporary!, 'wx', 0o644)))
+  }
+
+  write(text: string): void {
+    const temporary = this.#temporary
+    this.#attempt(() => {
+      if (this.#path === '-') return writeWhole(STANDARD_OUTPUT, text)
+      // Without a reader, opening a FIFO to write would wait for one for ever.
+      const fd = openSync(temporary ?? this.#path, constants.O_WRONLY | constants.O_NONBLOCK)
+      try {
+        writeWhole(fd, text)
+      } finally {
+        closeSync(fd)
+      }
+      if (temporary !== undefined) renameSync(temporary, this.#path)
+    })
+  }
+
+  /** Nothing was collected: leaves no trace. */
+  discard(): void {
+    if (this.#temporary !== undefined) rmSync(this.#temporary, { force: true })
+  }
+
+  #attempt(action: () => void): void {
+    try {
+      action()
+    } catch (error) {
+      this.discard()
+      const reason = error instanceof Error ? error.message : String(error)
+      throw new Failure(
+        EXIT_CANNOT_CREATE,
+        `Cannot write the report: ${reason}`,
+        'Give --report a path that can be written.',
+      )
+    }
+  }
+}
+
+function isSpecial(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return stat !== undefined && !stat.isFile()
+}
+
+function writeWhole(fd: number, text: string): void {
+  const bytes = Buffer.from(text)
+  for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written)
+}
