@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { collectOptions, decapOptions, LOG_LEVELS, parseOptions } from '../config/schema.ts'
-import { EXIT_USAGE, toFailureMessage } from '../config/terms/failure.ts'
+import { EXIT_USAGE, Failure, toFailureMessage } from '../config/terms/failure.ts'
 import { SINKS } from '../sinks/registry.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { collect } from './collect.ts'
@@ -29,7 +29,7 @@ function createProgram(exit: (code: number) => void): Command {
   const program = new Command('mirror-collector')
     .description('Receives mirrored traffic in tunnels, takes the tunnels off, and accounts for every frame.')
     .version(version(), '-V, --version')
-    .usage('[--listen [ENCAP://][HOST]:PORT]... --out SINK... [options]')
+    .usage('[--listen [ENCAP://][HOST]:PORT]... [--out SINK]... [options]')
     .exitOverride()
     .allowExcessArguments(false)
     .enablePositionalOptions()
@@ -50,9 +50,10 @@ function createProgram(exit: (code: number) => void): Command {
     .command('decap')
     .description('the same pipeline over a capture file')
     .argument('<file>', 'pcap or pcapng, also gzip; - is standard input')
-    .usage('FILE|- --out SINK [options]')
+    .usage('FILE|- [--out SINK]... [options]')
     .option('--listen <address>', 'ENCAP://:PORT for tunnels on other ports, again for more', collectValues)
     .action(async (file: string, given: Record<string, unknown>) => {
+      refuseMisplaced(program.opts())
       exit(await decap(parseOptions(decapOptions, { ...withDefaultOut(given), file })))
     })
   addPipelineOptions(offline).addHelpText('after', `\n${sinkHelp()}`)
@@ -72,6 +73,17 @@ function addPipelineOptions(command: Command): Command {
     .option('--report <file>', 'write the accounting as one JSON object at the end; - is standard output')
     .addOption(new Option('--log-level <level>', 'default info').choices([...LOG_LEVELS]))
     .option('-q, --quiet', 'warnings and errors only, no closing lines')
+}
+
+/** Commander gives options in front of a command to the program, where decap would never see them. */
+function refuseMisplaced(options: Record<string, unknown>): void {
+  const names = Object.keys(options)
+  if (names.length === 0) return
+  throw new Failure(
+    EXIT_USAGE,
+    `Options in front of decap are not for it: ${names.join(', ')}.`,
+    'Put them behind: mirror-collector decap FILE --out SINK [options].',
+  )
 }
 
 /** Without a sink, pcap: what tcpdump's users expect of a capture. */

@@ -21,6 +21,7 @@ export interface RunOptions {
   readonly stats?: number | undefined
   readonly report?: string | undefined
   readonly quiet: boolean
+  readonly logLevel: string
 }
 
 /** How a pipeline ended. */
@@ -82,7 +83,7 @@ function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
 }
 
 function conclude(report: Report, run: RunOptions, file: ReportFile | undefined): void {
-  if (!run.quiet) writeToStandardError(closingLines(report))
+  if (!run.quiet && run.logLevel !== 'silent') writeToStandardError(closingLines(report))
   file?.write(`${JSON.stringify(report)}\n`)
 }
 

@@ -61,11 +61,12 @@ export function openFailure(error: unknown, address: string, port: number): unkn
   }
 }
 
-/** Said when the kernel grants less than the user asked for; it reports twice what it was asked for. */
-export function bufferWarning(asked: number, obtained: number): string | undefined {
-  if (obtained >= asked) return undefined
+/** Said when less was granted than the user asked for. `reported`: SO_RCVBUF as it reads, on Linux twice the grant (socket(7)). */
+export function bufferWarning(asked: number, reported: number): string | undefined {
+  const granted = process.platform === 'linux' ? reported / 2 : reported
+  if (granted >= asked) return undefined
   return (
-    `Receive buffer: asked for ${asked} bytes, got ${obtained}; bursts will be lost. ` +
+    `Receive buffer: asked for ${asked} bytes, got ${granted}; bursts will be lost. ` +
     `Raise it with "sysctl -w net.core.rmem_max=${asked}", or give CAP_NET_ADMIN.`
   )
 }
