@@ -59,6 +59,7 @@ export async function runPipeline(
       throw error
     })
     announce(supervisor.description)
+    supervisor.announced()
     for (const warning of supervisor.warnings) log.warn(warning)
     if (run.stats !== undefined)
       timers.push(setInterval(() => logStatistics(supervisor, log), Math.min(run.stats, LONGEST_TIMER_MS)))

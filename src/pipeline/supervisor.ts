@@ -32,6 +32,7 @@ export class Supervisor {
   readonly #sinks: { readonly name: string; readonly open: OpenSink; readonly counters: SinkCounters }[] = []
   #description: readonly string[] = []
   #warnings: readonly string[] = []
+  readonly #announced: ReturnType<typeof withResolvers<void>> = withResolvers<void>()
   #finished: Promise<string | undefined> = Promise.resolve(undefined)
   #sinkFailure: Failure | undefined
 
@@ -93,6 +94,11 @@ export class Supervisor {
     return problem
   }
 
+  /** The program has said that it listens, or reads: now the sinks may say what they have to say. */
+  announced(): void {
+    this.#announced.resolve()
+  }
+
   /** What has arrived by now is still delivered; then finished() resolves. */
   stop(): void {
     Atomics.store(this.#control, CONTROL_STOP, 1)
@@ -119,6 +125,7 @@ export class Supervisor {
       const open = await sinkType(wish.type).open(wish.options, {
         name: wish.name,
         log: this.#log,
+        announced: this.#announced.promise,
         counters,
         common: wish.common,
         slab: slab.memory,

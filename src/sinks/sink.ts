@@ -72,6 +72,8 @@ export interface SinkContext {
   /** As the user wrote it, for messages. */
   readonly name: string
   readonly log: Logger
+  /** Resolves when the program has said that it listens: its first line, which programs wait for, must be that one. */
+  readonly announced: Promise<void>
   readonly counters: SinkCounters
   readonly common: CommonSinkOptions
   /** The slab of the pipeline's worker, and the part of it that is this sink's. */

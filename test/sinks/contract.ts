@@ -81,6 +81,7 @@ export class OpenedSink {
     const context: SinkContext = {
       name: text,
       log: pino({ level: 'silent' }),
+      announced: Promise.resolve(),
       counters: this.counters,
       common: { overflow: wish.overflow ?? 'block', queue: wish.queue },
       slab,

@@ -23,6 +23,8 @@ async function openFiles(options: FileOptions, context: SinkContext): Promise<Op
   }
   const worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData: wiring })
   const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
+  const log = ({ level, path, message }: WriterMessage & { kind: 'log' }) =>
+    context.log[level]({ sink: context.name, path }, message)
   await new Promise<void>((resolve, reject) => {
     let isReady = false
     const fail = (failure: FailureMessage) => {
@@ -37,7 +39,7 @@ async function openFiles(options: FileOptions, context: SinkContext): Promise<Op
         resolve()
       } else if (message.kind === 'failed') fail(message)
       else if (message.kind === 'ended') context.stop('The reader of standard output has gone.')
-      else context.log[message.level]({ sink: context.name, path: message.path }, message.message)
+      else void context.announced.then(() => log(message))
     })
   })
   return {
