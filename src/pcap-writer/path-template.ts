@@ -17,7 +17,7 @@ interface SeriesField {
 }
 
 const SERIES_FIELDS: Readonly<Record<string, SeriesField>> = {
-  vni: { pattern: '\\d+|other', text: (series) => checkedTunnelId(series.tunnelId) },
+  vni: { pattern: '\\d{1,10}|other', text: (series) => checkedTunnelId(series.tunnelId) },
   // Not greedy: in {encap}-{vni} with a number appended, the name is what ends first.
   encap: { pattern: '[A-Za-z][A-Za-z0-9-]*?', text: (series) => checkedEncapsulation(series.encapsulation) },
 }
@@ -27,6 +27,9 @@ interface Token {
   readonly kind: 'literal' | 'time' | 'series'
   readonly text: string
 }
+
+/** A number that a taken name got. Longer ones are somebody else's: above 2^53 the number after one is itself again. */
+const NUMBER_PATTERN = '[1-9]\\d{0,8}'
 
 /** What follows the number in a name that was taken: `.pcap`, `.pcap.gz`. */
 const EXTENSIONS = /(\.[A-Za-z][A-Za-z0-9]{0,9})?(\.gz)?$/
@@ -95,7 +98,7 @@ export class PathTemplate {
       } else if (token.kind === 'time') pattern += TIME_FIELDS[token.text]!.pattern
       else pattern += `(${SERIES_FIELDS[token.text]!.pattern})`
     }
-    pattern += `(?:-(?<number>[1-9]\\d*))?${escaped(this.#extensions)}`
+    pattern += `(?:-(?<number>${NUMBER_PATTERN}))?${escaped(this.#extensions)}`
     const lead = this.folder === '.' ? '' : `${this.folder.replace(/\/$/, '')}/`
     return pattern
       .slice(escaped(lead).length)

@@ -99,6 +99,19 @@ describe('a file that is there already', () => {
     bench.files.open(NOON)
     expect(bench.events).toEqual(['opened a-58.pcap'])
   })
+
+  test('with a number that no run reaches is not an earlier file of ours', () => {
+    const bench = new Bench('a.pcap', {
+      rotate: { bytes: 100 },
+      keep: { files: 1 },
+      before: (folder) => {
+        for (const name of ['a.pcap', 'a-99999999999999999999.pcap']) writeFileSync(`${folder}/${name}`, 'precious')
+      },
+    })
+    bench.files.open(NOON)
+    expect(bench.events).toEqual(['opened a-1.pcap', 'removed a.pcap'])
+    expect(readFileSync(bench.path('a-99999999999999999999.pcap'), 'utf8')).toBe('precious')
+  })
 })
 
 test.each([

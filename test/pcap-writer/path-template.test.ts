@@ -106,6 +106,7 @@ describe('a matcher knows names of its own template', () => {
     ['{encap}-{vni}.pcap', 'vxlan-gpe-5-1.pcap', '/vxlan-gpe/5', 1],
     ['x+(1)-{vni}.pcap.gz', 'x+(1)-42.pcap.gz', '/42', 0],
     ['/d/e/m.pcap', 'm-3.pcap', '', 3],
+    ['a.pcap', 'a-999999999.pcap', '', 999_999_999],
     ['{encap}-{vni}.pcap', 'vxlan-other-2.pcap', '/vxlan/other', 2],
   ])('%s made %s', (text, name, seriesKey, number) => {
     expect(new PathTemplate(text).matchers().map((m) => m.match(name))).toEqual([{ seriesKey, number }])
@@ -115,6 +116,9 @@ describe('a matcher knows names of its own template', () => {
     ['m-%Y%m%d.pcap', 'm-2024022.pcap'],
     ['m-%Y%m%d.pcap', 'm-20240229.pcapng'],
     ['m-%Y%m%d.pcap', 'm-20240229-0.pcap'],
+    ['a.pcap', 'a-1000000000.pcap'],
+    ['a.pcap', 'a-99999999999999999999.pcap'],
+    ['{encap}-{vni}.pcap', 'vxlan-42-99999999999999999999.pcap'],
     ['m-%Y%m%d.pcap', 'notes-m-20240229.pcap'],
     ['{vni}.pcap', '12.pcap.gz'],
     ['{vni}.pcap', 'x.pcap'],
