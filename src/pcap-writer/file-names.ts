@@ -39,7 +39,7 @@ export class FileNames {
     }
   }
 
-  /** Creates the next file of a series. An existing FIFO or character device of that name is opened as it is. Throws system errors. */
+  /** Creates the next file of a series, or opens the FIFO or character device that the user named. Throws system errors. */
   create(second: number, series: Series): { path: string; destination: Destination } {
     const key = this.#template.seriesKey(series)
     const base = this.#template.expand(second, series, 0)
@@ -47,7 +47,7 @@ export class FileNames {
     let number = this.#isRotating && last !== undefined && (last.base ?? base) === base ? last.number + 1 : 0
     for (;;) {
       const path = this.#template.expand(second, series, number)
-      const destination = this.#createAt(path)
+      const destination = this.#createAt(path, number)
       if (destination?.isFile) this.#last.set(key, { base, number })
       if (destination !== undefined) return { path, destination }
       number++
@@ -57,14 +57,14 @@ export class FileNames {
   /** The same, but fails with EEXIST where a number would have been needed. */
   createUnnumbered(second: number, series: Series): { path: string; destination: Destination } {
     const path = this.#template.expand(second, series, 0)
-    const destination = this.#createAt(path)
+    const destination = this.#createAt(path, 0)
     if (destination === undefined) throw Object.assign(new Error('the file exists'), { code: 'EEXIST', path })
     if (destination.isFile) this.#last.set(this.#template.seriesKey(series), { base: path, number: 0 })
     return { path, destination }
   }
 
   /** Undefined if the name is taken. */
-  #createAt(path: string): Destination | undefined {
+  #createAt(path: string, number: number): Destination | undefined {
     try {
       return RegularFile.create(path, this.#calls)
     } catch (error) {
@@ -74,6 +74,9 @@ export class FileNames {
       }
       if (errorCode(error) !== 'EEXIST') throw error
     }
+    // Who can guess a name that we make up could plant a FIFO or a link there: only the user's own words are followed.
+    const isUsersName = number === 0 && !this.#template.hasTimeFields && !this.#template.hasSeriesFields
+    if (!isUsersName) return undefined
     const kind = statSync(path, { throwIfNoEntry: false })
     const isStream = kind?.isFIFO() || kind?.isCharacterDevice()
     return isStream ? Stream.open(path, this.#calls, this.#keepWaiting) : undefined

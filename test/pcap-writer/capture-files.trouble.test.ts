@@ -37,6 +37,11 @@ class SmallDisk implements FileCalls {
   }
 }
 
+/** Opens a FIFO's other end. */
+function openReader(bench: Bench, name = 'pipe'): number {
+  return openSync(bench.path(name), constants.O_RDONLY | constants.O_NONBLOCK)
+}
+
 /** Lengths of the records of a classic pcap file; fails if the last one is cut off. Written from the format's draft. */
 function wholeRecords(file: Buffer): number {
   if (file.length === 0) return 0
@@ -201,7 +206,6 @@ test('the next file that cannot be created costs its frames, not the collector',
 
 describe('a FIFO', () => {
   const withFifo = { before: (folder: string) => execFileSync('mkfifo', [`${folder}/pipe`]) }
-  const openReader = (bench: Bench): number => openSync(bench.path('pipe'), constants.O_RDONLY | constants.O_NONBLOCK)
 
   /** All that is in the pipe now. */
   function drain(fd: number): Buffer {
@@ -318,6 +322,46 @@ describe('a FIFO', () => {
     bench.files.close()
     closeSync(fd)
     expect(existsSync(bench.path('pipe'))).toBe(true)
+  })
+})
+
+describe('a name that the collector makes up', () => {
+  const planted = `${NOON}.pcap`
+  const settings = (plant: string) => ({
+    before: (folder: string) => execFileSync('sh', ['-c', plant], { cwd: folder, stdio: 'pipe' }),
+  })
+
+  requires('linux', 'mkfifo').each([
+    ['a FIFO', `mkfifo ${planted}`],
+    ['a link to a device', `ln -s /dev/null ${planted}`],
+    ['a link to a FIFO', `mkfifo elsewhere && ln -s elsewhere ${planted}`],
+    ['a link that leads nowhere', `ln -s missing ${planted}`],
+  ])('is taken where somebody planted %s', (_, plant) => {
+    const bench = new Bench('%s.pcap', settings(plant))
+    const reader = plant.includes('mkfifo')
+      ? openReader(bench, plant.includes('ln') ? 'elsewhere' : planted)
+      : undefined
+    bench.files.open(NOON)
+    bench.add([NOON])
+    bench.commit()
+    bench.files.close()
+    if (reader !== undefined) closeSync(reader)
+    expect(bench.events).toEqual([`opened ${NOON}-1.pcap`, `closed ${NOON}-1.pcap`])
+    expect(wholeRecords(readFileSync(bench.path(`${NOON}-1.pcap`)))).toBe(1)
+    expect(existsSync(bench.path('missing'))).toBe(false)
+  })
+
+  requires('linux')('is taken by a planted link after a tunnel number, and after the number of a file', () => {
+    const bench = new Bench('{vni}.pcap', {
+      rotate: { bytes: HEADER + RECORD },
+      ...settings('ln -s /dev/null 7.pcap && ln -s /dev/null 7-2.pcap'),
+    })
+    bench.files.open(NOON)
+    bench.add([NOON, NOON], 7)
+    bench.commit()
+    bench.files.close()
+    expect(bench.events.filter((event) => event.startsWith('opened'))).toEqual(['opened 7-1.pcap', 'opened 7-3.pcap'])
+    expect(bench.files.written).toBe(2)
   })
 })
 
