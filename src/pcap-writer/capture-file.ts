@@ -108,6 +108,19 @@ export class CaptureFile {
     }
   }
 
+  /** Leaves a file that somebody removed; the next flush creates another. What the file had stays counted as written. */
+  leaveIfRemoved(): boolean {
+    let trouble: unknown = new Error('the file was removed while it was written')
+    try {
+      if (!this.#destination?.isRemoved()) return false
+    } catch (error) {
+      trouble = error
+    }
+    this.#context.account.lost(this, 0, trouble, this.path)
+    this.#forget()
+    return true
+  }
+
   /** Closes the descriptor only; what waits goes on waiting. */
   park(): void {
     if (this.isOpenFile) this.#close()
@@ -115,6 +128,7 @@ export class CaptureFile {
 
   /** Writes what waits and the closing blocks. Returns the path if there is a finished regular file now. */
   finish(): string | undefined {
+    this.leaveIfRemoved()
     if (this.pending.frames > 0 || this.#begunFrames > 0) this.flush()
     if (!this.isCreated) return undefined
     this.#writeTrailer()
@@ -127,6 +141,7 @@ export class CaptureFile {
 
   /** Removes a file that has no records. */
   discard(): void {
+    if (this.leaveIfRemoved()) return
     this.#close()
     this.#remove()
     this.#context.events.removed(this.path)

@@ -3,7 +3,7 @@ import { CaptureFile, type FileContext } from './capture-file.ts'
 import { cannotCreate, checkFolder } from './create-errors.ts'
 import { type Destination, type FileCalls, type KeepWaiting, Stream, SYSTEM_CALLS } from './destination.ts'
 import { errorCode } from './errors.ts'
-import type { SeriesStatistics } from './file-interfaces.ts'
+import { describeSeries, type SeriesStatistics } from './file-interfaces.ts'
 import { existingFiles, FileNames } from './file-names.ts'
 import { OpenFiles } from './open-files.ts'
 import type { PathTemplate, Series } from './path-template.ts'
@@ -55,6 +55,8 @@ export class CaptureFiles {
   readonly #touched = new Set<CaptureFile>()
   #retention: Retention | undefined
   #retentionIsDue = false
+  /** When `tick` last looked for files that somebody removed. */
+  #lookedAt = 0
   readonly #stream: Destination | undefined
 
   /** `calls` is for tests that make the system stop in the middle of a write. */
@@ -76,13 +78,7 @@ export class CaptureFiles {
       calls,
       account: this.#account,
       events: options.events,
-      describe: (index) => {
-        const { encapsulation, tunnelId } = options.series(index)
-        if (tunnelId === undefined) {
-          return { name: `${encapsulation}-other`, description: `all other ${encapsulation} tunnels` }
-        }
-        return { name: `${encapsulation}-${tunnelId}`, description: `${encapsulation} tunnel ${tunnelId}` }
-      },
+      describe: (index) => describeSeries(options.series(index)),
       statistics: options.statistics?.bind(options),
     }
   }
@@ -166,13 +162,19 @@ export class CaptureFiles {
     this.#enforceRetention()
   }
 
-  /** Finishes files whose interval has ended without a record past it, and tries again to create what could not be. Call it about once a second. */
+  /**
+   * Finishes files whose interval has ended without a record past it, leaves those that somebody removed, and tries again to create
+   * what could not be. Call it once a second or more often.
+   */
   tick(nowSeconds: number): void {
     if (this.#account.hasEnded) return
+    const looksForRemoved = nowSeconds !== this.#lookedAt
+    this.#lookedAt = nowSeconds
     for (const slot of this.#slots.values()) {
       const file = slot.file
       if (file === undefined) continue
-      if (!file.isCreated) this.#flush(file)
+      if (looksForRemoved && file.leaveIfRemoved()) this.#left(slot, file)
+      else if (!file.isCreated) this.#flush(file)
       else if (!file.isStream && file.interval.end <= nowSeconds) this.#finish(slot, file)
     }
     this.#account.settle()
@@ -286,16 +288,22 @@ export class CaptureFiles {
     this.#openFiles.note(file)
   }
 
+  /** Records that wait keep the file in its slot: their commit creates it anew. */
+  #left(slot: Slot, file: CaptureFile): void {
+    if (file.isEmpty) this.#release(slot, file)
+    else this.#openFiles.note(file)
+  }
+
   #finish(slot: Slot, file: CaptureFile): void {
     this.#openFiles.makeRoomFor(file)
     const path = file.finish()
-    this.#openFiles.note(file)
     if (path !== undefined) this.#retention?.add({ path, seriesKey: slot.key })
     this.#release(slot, file)
   }
 
   #release(slot: Slot, file: CaptureFile): void {
     this.#retentionIsDue = true
+    this.#openFiles.note(file)
     this.#account.finished(file)
     this.#touched.delete(file)
     slot.file = undefined

@@ -31,6 +31,8 @@ export interface Destination {
   readonly isFile: boolean
   readonly isStandardOutput: boolean
   write(parts: readonly Uint8Array[], boundaries: (written: number) => Boundaries): WriteOutcome
+  /** Whether its last name is gone, so that nobody can read what is written. Throws system errors. */
+  isRemoved(): boolean
   /** Completes what an earlier write began. `lost`: nobody can read it any more. */
   settle(): 'whole' | 'begun' | 'lost'
   close(): void
@@ -81,6 +83,10 @@ export class RegularFile implements Destination {
     return { kept, begun: 0, error }
   }
 
+  isRemoved(): boolean {
+    return fstatSync(this.#fd).nlink === 0
+  }
+
   settle(): 'whole' {
     return 'whole'
   }
@@ -127,6 +133,11 @@ export class Stream implements Destination {
     // Copied: the memory is borrowed, and the rest is written after its lender has it back.
     if (up > down) this.#owed = [copyOf(parts, written, up)]
     return { kept: down, begun: up - down, error }
+  }
+
+  /** Whoever has the other end open goes on reading. */
+  isRemoved(): false {
+    return false
   }
 
   settle(): 'whole' | 'begun' | 'lost' {

@@ -1,3 +1,4 @@
+import type { Series } from './path-template.ts'
 import type { RecordFormat } from './record-format.ts'
 import type { RangeOwner } from './record-ranges.ts'
 
@@ -7,6 +8,13 @@ export interface SeriesDescription {
   readonly name: string
   /** if_description. */
   readonly description: string
+}
+
+/** What pcapng's readers see of a series. */
+export function describeSeries({ encapsulation, tunnelId }: Series): SeriesDescription {
+  return tunnelId === undefined
+    ? { name: `${encapsulation}-other`, description: `all other ${encapsulation} tunnels` }
+    : { name: `${encapsulation}-${tunnelId}`, description: `${encapsulation} tunnel ${tunnelId}` }
 }
 
 /** Counts that a statistics block reports; kept by the owner of the capture, who sees more than the file does. */
