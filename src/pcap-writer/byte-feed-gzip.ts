@@ -38,7 +38,7 @@ export class GzipFeed implements ByteFeed {
   }
 
   get problem(): string | undefined {
-    return this.#problem
+    return this.#raw.problem ?? this.#problem
   }
 
   async read(into: Uint8Array): Promise<number> {

@@ -1,6 +1,7 @@
 import { Socket } from 'node:net'
 import { isatty, ReadStream } from 'node:tty'
 import type { ByteFeed } from './byte-feed.ts'
+import { readingFailed } from './errors.ts'
 
 /**
  * Pipes, sockets and terminals: the event loop polls them. A blocking read would hold the thread beyond any signal,
@@ -9,7 +10,7 @@ import type { ByteFeed } from './byte-feed.ts'
 export class StreamFeed implements ByteFeed {
   readonly #stream: Socket | ReadStream
   #rest: Buffer | undefined
-  #error: Error | undefined
+  #problem: string | undefined
   #wake: (() => void) | undefined
 
   constructor(fd: number) {
@@ -17,17 +18,20 @@ export class StreamFeed implements ByteFeed {
     const wake = (): void => this.#wake?.()
     this.#stream.on('readable', wake).on('end', wake).on('close', wake)
     this.#stream.on('error', (error) => {
-      this.#error = error
+      this.#problem = readingFailed(error)
       wake()
     })
+  }
+
+  get problem(): string | undefined {
+    return this.#problem
   }
 
   async read(into: Uint8Array): Promise<number> {
     for (;;) {
       const bytes: Buffer | null = this.#rest ?? this.#stream.read()
       if (bytes !== null) return this.#hand(bytes, into)
-      if (this.#error !== undefined) throw this.#error
-      if (this.#stream.readableEnded || this.#stream.destroyed) return 0
+      if (this.#problem !== undefined || this.#stream.readableEnded || this.#stream.destroyed) return 0
       await new Promise<void>((resolve) => {
         this.#wake = resolve
       })

@@ -1,11 +1,11 @@
 /** Where bytes come from, one after the other. One read at a time. */
 export interface ByteFeed {
   /**
-   * Writes the next bytes at the start of `into` and tells how many; 0 is the end. A promise where bytes must be waited for.
-   * Throws, or rejects, with the system's error when the input cannot be read.
+   * Writes the next bytes at the start of `into` and tells how many; 0 is the end, also where the system cannot read on.
+   * A promise where bytes must be waited for.
    */
   read(into: Uint8Array): number | Promise<number>
-  /** After the end: why there are no more bytes although there should be, as in a gzip file that is cut. */
+  /** After the end: why there are no more bytes although there should be, as in a gzip file that is cut or on a disk that fails. */
   readonly problem?: string | undefined
   /** Frees the descriptor; a read in progress ends. May be called again. */
   close(): void

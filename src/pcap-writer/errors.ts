@@ -18,3 +18,8 @@ export class PathTemplateError extends Error {
 export function errorCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : ''
 }
+
+/** Why an input ended that the system could not read on. */
+export function readingFailed(error: unknown): string {
+  return `reading failed: ${errorCode(error) || error}`
+}

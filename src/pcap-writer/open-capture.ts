@@ -3,6 +3,7 @@ import { isatty } from 'node:tty'
 import type { ByteFeed } from './byte-feed.ts'
 import { GzipFeed, isGzip } from './byte-feed-gzip.ts'
 import { StreamFeed } from './byte-feed-stream.ts'
+import { readingFailed } from './errors.ts'
 
 /** A capture could not be opened; `code` is the system's, such as ENOENT, EACCES or EISDIR. */
 export class CaptureOpenError extends Error {
@@ -54,13 +55,24 @@ function feedOf(fd: number, path: string): ByteFeed {
 class FileFeed implements ByteFeed {
   readonly #fd: number
   #isOpen = true
+  #problem: string | undefined
 
   constructor(fd: number) {
     this.#fd = fd
   }
 
+  get problem(): string | undefined {
+    return this.#problem
+  }
+
   read(into: Uint8Array): number {
-    return this.#isOpen ? readSync(this.#fd, into, 0, into.length, null) : 0
+    if (!this.#isOpen || this.#problem !== undefined) return 0
+    try {
+      return readSync(this.#fd, into, 0, into.length, null)
+    } catch (error) {
+      this.#problem = readingFailed(error)
+      return 0
+    }
   }
 
   close(): void {

@@ -8,7 +8,7 @@ const SMALLEST_WINDOW = 64
 
 /**
  * Reads the packets of a pcap or pcapng stream, in either byte order, into columns; nothing is allocated per packet.
- * Bytes that make no sense end the reading and are told by `problem`; every packet before them is delivered.
+ * Bytes that make no sense, and input that fails, end the reading and are told by `problem`; every packet before them is delivered.
  */
 export class CaptureReader {
   readonly #feed: ByteFeed
@@ -41,7 +41,7 @@ export class CaptureReader {
   /**
    * Reads the next packets into the columns from row 0, at most maxRows (at least 1); 0 is the end of the file.
    * Packets are borrowed until the next call. The answer is a number while the feed is synchronous, else a promise,
-   * and then the next call waits for it. Throws when the feed does: for an input error, not for bad bytes.
+   * and then the next call waits for it.
    */
   next(columns: PacketColumns, maxRows: number): number | Promise<number> {
     for (;;) {

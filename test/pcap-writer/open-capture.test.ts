@@ -1,12 +1,15 @@
 import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { afterAll, describe, expect, test } from 'vitest'
+import { GzipFeed } from '../../src/pcap-writer/byte-feed-gzip.ts'
 import { CaptureOpenError, openCapture } from '../../src/pcap-writer/open-capture.ts'
 import { GOLDEN } from '../support/oracle.ts'
-import { readAll } from '../support/read-all.ts'
+import { memoryFeed, readAll } from '../support/read-all.ts'
 import { requires } from '../support/requirements.ts'
 import { output } from '../support/tshark.ts'
 
@@ -185,6 +188,55 @@ async function settled(stat: () => number): Promise<number> {
   }
   return last
 }
+
+describe('input that the system cannot read on', () => {
+  const script = `
+    import { openCapture } from ${JSON.stringify(new URL('../../src/pcap-writer/open-capture.ts', import.meta.url).href)}
+    const feed = openCapture('-')
+    const bytes = new Uint8Array(100)
+    while ((await feed.read(bytes)) > 0);
+    console.log(await feed.read(bytes), feed.problem)
+    feed.close()
+  `
+  const args = ['--import', 'tsx', '--input-type=module', '-e', script]
+
+  // The first page of a process is never mapped: reading it is EIO (proc_pid_mem(5)).
+  requires('linux')('is a problem in a file, not an exception', async () => {
+    const { frames, problem } = await readAll(openCapture('/proc/self/mem'))
+    expect([frames.length, problem]).toEqual([0, { offset: 0, reason: 'reading failed: EIO' }])
+  })
+
+  test('is a problem as standard input that was opened for writing', () => {
+    const fd = openSync(join(folder, 'write-only'), 'w')
+    const text = execFileSync(process.execPath, args, { encoding: 'utf8', stdio: [fd, 'pipe', 'inherit'] })
+    closeSync(fd)
+    expect(text).toBe('0 reading failed: EBADF\n')
+  })
+
+  test('is a problem as a connection that is reset', async () => {
+    const server = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const peer = connect((server.address() as AddressInfo).port, '127.0.0.1')
+    const [accepted] = (await once(server, 'connection')) as [Socket]
+    server.close()
+    const child = spawn(process.execPath, args, { stdio: [accepted, 'pipe', 'inherit'] })
+    accepted.destroy()
+    peer.resetAndDestroy()
+    const [text] = await once(child.stdout!, 'data')
+    expect(`${text}`).toBe('0 reading failed: ECONNRESET\n')
+  })
+
+  test('costs no packet before it', async () => {
+    const { frames, problem } = await readAll({ ...memoryFeed(BYTES), problem: 'reading failed: EIO' })
+    expect([frames, problem]).toEqual([whole.frames, { offset: BYTES.length, reason: 'reading failed: EIO' }])
+  })
+
+  requires('gzip')('is told as what it is, not as a cut gzip file', async () => {
+    const cut = { ...memoryFeed(gzip(BYTES).subarray(0, 200)), problem: 'reading failed: EIO' }
+    const { problem } = await readAll(new GzipFeed(cut, new Uint8Array(0)))
+    expect(problem?.reason).toBe('reading failed: EIO')
+  })
+})
 
 describe('what cannot be opened', () => {
   const code = (path: string): string => {
