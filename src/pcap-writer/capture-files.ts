@@ -1,13 +1,14 @@
 import { Account, type CaptureEvents } from './account.ts'
 import { CaptureFile, type FileContext } from './capture-file.ts'
 import { cannotCreate, checkFolder } from './create-errors.ts'
-import { type Destination, type FileCalls, type KeepWaiting, Stream, SYSTEM_CALLS } from './destination.ts'
+import { type Destination, type FileCalls, type KeepWaiting, SYSTEM_CALLS } from './destination.ts'
 import { errorCode } from './errors.ts'
 import { describeSeries, type SeriesStatistics } from './file-interfaces.ts'
 import { existingFiles, FileNames } from './file-names.ts'
 import { OpenFiles } from './open-files.ts'
 import type { PathTemplate, Series } from './path-template.ts'
 import { countRecords, type RecordFormat, recordsBefore, recordsUntil } from './record-format.ts'
+import { standardOutput } from './redirected-output.ts'
 import { checkedKeep, type FileInUse, type Keep, Retention } from './retention.ts'
 import { ALWAYS, checkedRotation, intervalAt, isRotating, type Rotation } from './rotation.ts'
 
@@ -67,7 +68,7 @@ export class CaptureFiles {
     this.#account = new Account(options.events)
     const keepWaiting = options.keepWaiting ?? (() => true)
     if (options.path === 'stdout') {
-      this.#stream = Stream.standardOutput(calls, keepWaiting)
+      this.#stream = standardOutput(calls, keepWaiting)
     } else {
       this.#template = options.compress === 'gzip' ? options.path.gzipped() : options.path
       this.#names = new FileNames(this.#template, isRotating(this.#rotation), calls, keepWaiting)

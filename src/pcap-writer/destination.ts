@@ -5,15 +5,16 @@ import type { Boundaries } from './record-ranges.ts'
 /** Asked about every millisecond while a stream is full: whether to go on waiting, now that it has taken nothing for so long. */
 export type KeepWaiting = (stalledMilliseconds: number) => boolean
 
-const STANDARD_OUTPUT = 1
+export const STANDARD_OUTPUT = 1
 const STREAM_FLAGS = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 
 /** The one system call that can stop halfway; tests put one in its place that does. */
 export interface FileCalls {
-  writev(fd: number, parts: readonly Uint8Array[]): number
+  /** Without a position at the descriptor's offset, which then moves on. */
+  writev(fd: number, parts: readonly Uint8Array[], position?: number): number
 }
 
-export const SYSTEM_CALLS: FileCalls = { writev: (fd, parts) => writevSync(fd, parts) }
+export const SYSTEM_CALLS: FileCalls = { writev: (fd, parts, position) => writevSync(fd, parts, position) }
 
 /** What became of the bytes of one write. */
 export interface WriteOutcome {
@@ -96,7 +97,7 @@ export class RegularFile implements Destination {
   }
 }
 
-/** Standard output, a FIFO or a device: what is out cannot be taken back, so a record that was begun is completed first. */
+/** A pipe, a terminal or a device: what is out cannot be taken back, so a record that was begun is completed first. */
 export class Stream implements Destination {
   readonly isFile = false
   readonly isStandardOutput: boolean
@@ -117,10 +118,10 @@ export class Stream implements Destination {
     return new Stream(openSync(path, STREAM_FLAGS), false, calls, keepWaiting)
   }
 
+  /** Standard output that is no regular file. */
   static standardOutput(calls: FileCalls, keepWaiting: KeepWaiting): Stream {
     const kind = fstatSync(STANDARD_OUTPUT)
     // O_NONBLOCK belongs to the open file, which a shell's other programs share: opened anew through /proc it is ours alone.
-    // A regular file must not be: the new descriptor would start at its beginning.
     const canBeReopened = kind.isFIFO() || kind.isCharacterDevice()
     const fd = canBeReopened ? openSync(`/proc/self/fd/${STANDARD_OUTPUT}`, STREAM_FLAGS) : STANDARD_OUTPUT
     return new Stream(fd, true, calls, keepWaiting)
@@ -162,18 +163,20 @@ export class Stream implements Destination {
 const PAUSE_MS = 1
 const PAUSE = new Int32Array(new SharedArrayBuffer(4))
 
-function writeAll(
+/** Writes until all is out, an error comes, or a full stream is not to be waited for. `position` as in {@link FileCalls}. */
+export function writeAll(
   fd: number,
   parts: readonly Uint8Array[],
   calls: FileCalls,
   waitForRoom: KeepWaiting,
+  position?: number,
 ): { written: number; error: unknown } {
   let written = 0
   let stalled = 0
   let rest = parts
   while (rest.length > 0) {
     try {
-      const more = calls.writev(fd, rest)
+      const more = calls.writev(fd, rest, position === undefined ? undefined : position + written)
       if (more === 0) return { written, error: new Error('the system wrote nothing and named no error') }
       written += more
       stalled = 0
@@ -187,7 +190,7 @@ function writeAll(
 }
 
 /** The parts without their first `count` bytes. */
-function behind(parts: readonly Uint8Array[], count: number): Uint8Array[] {
+export function behind(parts: readonly Uint8Array[], count: number): Uint8Array[] {
   let skip = count
   const rest: Uint8Array[] = []
   for (const part of parts) {
