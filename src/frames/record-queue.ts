@@ -18,6 +18,8 @@ const SEGMENT_BYTES = 1 << 20
  * Where tunnels alternate, each frame may be a segment of its own: so many of them a burst may have, whatever its bytes.
  * With 4096 a 16 MiB queue overflowed after 1 MiB.
  */
+/** As much of the ring as a core's cache may hold. */
+const HOT_BYTES = 2 << 20
 const SEGMENTS = 65_536
 const SEGMENT_WORDS = 5
 const START = 0
@@ -159,9 +161,16 @@ export class RecordProducer {
     const waiting = (this.#published - Atomics.load(this.#control, CONSUMED)) >>> 0
     if (waiting >= SEGMENTS) return false
     if (waiting === 0) this.#rewind()
+    else if (this.#head > HOT_BYTES) this.#goBack()
     this.#segmentStart = this.#head
     this.#series = series
     return true
+  }
+
+  /** The consumer keeps up: goes on at the ring's start, which has come back, rather than in memory that is not in the cache. */
+  #goBack(): void {
+    this.#tail = Atomics.load(this.#control, BYTE_TAIL) >>> 0
+    if (this.#head >= this.#tail && this.#tail > HOT_BYTES / 2) this.#head = 0
   }
 
   /** Everything has come back, so the consumer leaves the tail alone: start over with memory that is still in the cache. */
