@@ -7,7 +7,7 @@ import { byteSize } from './terms/units.ts'
 
 /** Smaller, and one large frame would fill it. */
 const SMALLEST_QUEUE = 1 << 20
-const DEFAULT_QUEUE = 16 << 20
+const DEFAULT_QUEUE = 32 << 20
 /** All queues lie in one memory, whose places have 32 bits. */
 const LARGEST_QUEUE = 1 << 30
 

@@ -14,10 +14,8 @@ export function labelRows(
   names: Uint8Array,
   peers: PeerTable | undefined,
 ): void {
-  for (let row = 0; row < batch.count; row++) {
-    batch.encapsulation[row] = encapsulation
-    batch.linkType[row] = LINKTYPE_TUNNEL
-  }
+  batch.encapsulation.fill(encapsulation, 0, batch.count)
+  batch.linkType.fill(LINKTYPE_TUNNEL, 0, batch.count)
   if (peers === undefined) return
   for (let row = 0; row < batch.count; row++) {
     const at = row * SOCKADDR_BYTES
