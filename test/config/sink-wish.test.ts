@@ -12,7 +12,7 @@ test('a name alone is a sink with the settings that its kind has by default', ()
     options: {},
     wanted: [],
     overflow: undefined,
-    queue: 16 * MEBIBYTE,
+    queue: 32 * MEBIBYTE,
   })
 })
 
