@@ -97,6 +97,19 @@ export class RegularFile implements Destination {
   }
 }
 
+/** O_NONBLOCK belongs to the open file, which a shell's other programs share: opened anew through /proc it is ours alone. */
+function standardOutputDescriptor(): number {
+  const kind = fstatSync(STANDARD_OUTPUT)
+  if (!kind.isFIFO() && !kind.isCharacterDevice()) return STANDARD_OUTPUT
+  try {
+    return openSync(`/proc/self/fd/${STANDARD_OUTPUT}`, STREAM_FLAGS)
+  } catch (error) {
+    // A pipe that another user made (sudo -u, su) can be written but not opened again.
+    if (errorCode(error) !== 'EACCES') throw error
+    return STANDARD_OUTPUT
+  }
+}
+
 /** A pipe, a terminal or a device: what is out cannot be taken back, so a record that was begun is completed first. */
 export class Stream implements Destination {
   readonly isFile = false
@@ -120,11 +133,7 @@ export class Stream implements Destination {
 
   /** Standard output that is no regular file. */
   static standardOutput(calls: FileCalls, keepWaiting: KeepWaiting): Stream {
-    const kind = fstatSync(STANDARD_OUTPUT)
-    // O_NONBLOCK belongs to the open file, which a shell's other programs share: opened anew through /proc it is ours alone.
-    const canBeReopened = kind.isFIFO() || kind.isCharacterDevice()
-    const fd = canBeReopened ? openSync(`/proc/self/fd/${STANDARD_OUTPUT}`, STREAM_FLAGS) : STANDARD_OUTPUT
-    return new Stream(fd, true, calls, keepWaiting)
+    return new Stream(standardOutputDescriptor(), true, calls, keepWaiting)
   }
 
   write(parts: readonly Uint8Array[], boundaries: (written: number) => Boundaries): WriteOutcome {
