@@ -32,7 +32,7 @@ class DgramSource implements Source {
     )
     const warning = bufferWarning(plan.buffer, Math.min(...open.map(({ socket }) => socket.receiveBufferBytes)))
     this.warnings = [
-      'The dgram engine stamps frames when Node.js hands them over, and loses them above some 100 000 a second.',
+      'The dgram engine stamps frames when Node.js hands them over, and takes several times the CPU of the udp engine.',
       ...(warning === undefined ? [] : [warning]),
     ]
   }

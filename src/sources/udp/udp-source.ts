@@ -8,13 +8,13 @@ import type { Source, SourceContext, SourcePlan, SourceType } from '../source.ts
 import { bufferWarning, describeListener, openFailure, socketAddresses } from '../udp-listeners.ts'
 import { labelRows } from '../udp-rows.ts'
 
-/** Datagrams of one receive call. More gains nothing: at 256 a system call costs 2 ns a datagram (measured). */
+/** Datagrams of one receive call: the cost of entering the kernel, some 100 ns, is then shared by many. */
 const BATCH_ROWS = 256
 /** A receive that brought fewer than this found the network slower than us. */
 const SMALL_BATCH = 64
 /** How long to let datagrams gather then: a system call and a wake-up for each would cost more than all the rest. */
 const NAP_MS = 1
-/** A socket buffer that holds several naps at 1.3 M packets a second, at the 1.3 KiB that the kernel counts for a small one. */
+/** A socket buffer that holds several naps even at 1.3 M packets a second of more than a kilobyte each, as the kernel counts its overhead, too. */
 const BUFFER_FOR_NAPS = 16 << 20
 
 /** UDP sockets, read in batches with recvmmsg. */
