@@ -230,6 +230,13 @@ export class RecordConsumer {
     Atomics.store(this.#control, CONSUMER_SLEEPS, 0)
   }
 
+  /** As wait(), while the thread's event loop goes on. Alone it does not keep a thread alive: something else has to. */
+  async waitInEventLoop(milliseconds: number): Promise<void> {
+    Atomics.store(this.#control, CONSUMER_SLEEPS, 1)
+    if (!this.closed()) await Atomics.waitAsync(this.#control, PUBLISHED, this.#taken | 0, milliseconds).value
+    Atomics.store(this.#control, CONSUMER_SLEEPS, 0)
+  }
+
   /** The pipeline never began. */
   abandoned(): boolean {
     return Atomics.load(this.#control, STATE) === ABANDONED

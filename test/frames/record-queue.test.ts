@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { closeRecordQueue } from '../../src/frames/record-queue.ts'
@@ -193,4 +194,26 @@ test('whatever producer and consumer do by turns, a plain array would hold the s
     }),
     { numRuns: 400 },
   )
+})
+
+test('a consumer that waits in its event loop is woken by what is published, and by the end', async () => {
+  const queue = new Queue(1000)
+  let turns = 0
+  const alive = setInterval(() => turns++, 1)
+  try {
+    const waited = queue.consumer.waitInEventLoop(20_000)
+    expect(queue.producer.consumerSleeps()).toBe(true)
+    while (turns === 0) await setImmediate()
+    queue.put(1, 100)
+    queue.producer.publish()
+    await waited
+    expect([queue.producer.consumerSleeps(), queue.drain()]).toEqual([false, ['1/100']])
+    const ended = queue.consumer.waitInEventLoop(20_000)
+    queue.producer.close()
+    await ended
+    await queue.consumer.waitInEventLoop(20_000)
+    expect(queue.consumer.closed()).toBe(true)
+  } finally {
+    clearInterval(alive)
+  }
 })

@@ -3,6 +3,9 @@ import { problem } from '../../config/terms/problem.ts'
 import { byteSize, duration, positiveInteger } from '../../config/terms/units.ts'
 import { PathTemplateError } from '../../pcap-writer/errors.ts'
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
+import { PcapFormat } from '../../pcap-writer/pcap-format.ts'
+import { PcapngFormat } from '../../pcap-writer/pcapng-format.ts'
+import type { RecordFormat } from '../../pcap-writer/record-format.ts'
 
 /** When a file gives way to the next. */
 export interface RotateOption {
@@ -99,4 +102,8 @@ export interface FileOptions {
   readonly keep: KeepOption | undefined
   readonly compress: 'gzip' | undefined
   readonly openFiles: number
+}
+
+export function createFormat(options: FileOptions): RecordFormat {
+  return options.kind === 'pcap' ? new PcapFormat({ precision: options.precision }) : new PcapngFormat()
 }

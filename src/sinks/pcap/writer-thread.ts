@@ -1,89 +1,88 @@
-import { parentPort, workerData } from 'node:worker_threads'
-import { EXIT_CANNOT_CREATE, toFailureMessage } from '../../config/terms/failure.ts'
-import { openSharedMemory } from '../../dgram-extended/shared-memory.ts'
-import { RecordConsumer } from '../../frames/record-queue.ts'
+import { EXIT_CANNOT_CREATE, Failure } from '../../config/terms/failure.ts'
+import type { RecordConsumer } from '../../frames/record-queue.ts'
 import { CaptureFiles } from '../../pcap-writer/capture-files.ts'
 import { CannotCreateError } from '../../pcap-writer/errors.ts'
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
-import { PipelineCounters, SinkCounters } from '../../telemetry/counters.ts'
+import { PipelineCounters } from '../../telemetry/counters.ts'
+import { runSender, type Sender, type SinkThread } from '../thread/loop.ts'
+import { createFormat, type FileOptions } from './options.ts'
 import { SeriesTable } from './series-table.ts'
-import { createFormat, type FileWiring, REQUEST_HURRY, REQUEST_REOPEN, type WriterMessage } from './wiring.ts'
 
-/** Between two looks at the clock and at requests, when nothing comes. */
-const IDLE_MS = 100
 /** A reader that took nothing for so long, when the program is to end, has stopped. */
 const PATIENCE_MS = 1000
 /** Frames come here as much as a quarter of a second after they arrived: so long a finished interval's file waits for them. */
 const LATE_SECONDS = 1
-/** Segments of this many bytes are written together, so that their memory comes back while more is written. */
-const COMMIT_BYTES = 4 << 20
 
-/** Takes records out of the queue and puts them into files: whatever the disk does, only this thread waits for it. */
-class FileWriter {
-  readonly #wiring: FileWiring
-  readonly #consumer: RecordConsumer
+/** Puts records into files: whatever the disk does, only this thread waits for it. */
+class FileWriter implements Sender {
+  readonly usesEventLoop: boolean = false
+  readonly #thread: SinkThread<FileOptions>
   readonly #files: CaptureFiles
-  readonly #counters: SinkCounters
-  readonly #requests: Int32Array
-  #reopened = 0
   #gaveUp = false
 
-  constructor(wiring: FileWiring) {
-    this.#wiring = wiring
-    this.#consumer = new RecordConsumer(wiring.queue, new Uint8Array(openSharedMemory(wiring.slab)))
-    this.#counters = new SinkCounters(wiring.counters)
-    this.#requests = new Int32Array(wiring.requests)
+  constructor(thread: SinkThread<FileOptions>) {
+    this.#thread = thread
     this.#files = this.#captureFiles()
   }
 
-  run(): void {
-    this.#files.open(now())
-    post({ kind: 'ready' })
-    for (;;) {
-      const closed = this.#consumer.closed()
-      const wrote = this.#writeSome()
-      if (!wrote && closed) break
-      const reopen = Atomics.load(this.#requests, REQUEST_REOPEN)
-      if (reopen !== this.#reopened) this.#files.reopen()
-      this.#reopened = reopen
-      if (this.#wiring.live) this.#files.tick(now() - LATE_SECONDS)
-      if (!wrote) this.#consumer.wait(IDLE_MS)
-    }
-    if (this.#consumer.abandoned()) this.#files.discard()
-    else this.#files.close()
-    this.#count()
+  get written(): number {
+    return this.#files.written
   }
 
-  #writeSome(): boolean {
-    const consumer = this.#consumer
-    let bytes = 0
-    while (bytes < COMMIT_BYTES && consumer.take()) {
-      const { start, end, frames, lastSecond, series } = consumer
-      this.#files.add(consumer.bytes, start, end, frames, lastSecond, series)
-      bytes += end - start
+  get bytes(): number {
+    return this.#files.bytes
+  }
+
+  get failed(): number {
+    return this.#files.droppedFrames
+  }
+
+  open(): void {
+    try {
+      this.#files.open(now())
+    } catch (error) {
+      if (!(error instanceof CannotCreateError)) throw error
+      const [what = '', mend = ''] = error.message.split('\n')
+      throw new Failure(EXIT_CANNOT_CREATE, what, mend)
     }
-    if (bytes === 0) return false
+  }
+
+  add({ bytes, start, end, frames, lastSecond, series }: RecordConsumer): void {
+    this.#files.add(bytes, start, end, frames, lastSecond, series)
+  }
+
+  commit(): void {
     this.#files.commit()
-    consumer.release()
-    this.#count()
-    return true
   }
 
-  #count(): void {
-    this.#counters.setSent(this.#files.written, this.#files.bytes, this.#files.droppedFrames)
+  tick(): void {
+    if (this.#thread.wiring.live) this.#files.tick(now() - LATE_SECONDS)
+  }
+
+  reopen(): void {
+    this.#files.reopen()
+  }
+
+  close(): void {
+    this.#files.close()
+  }
+
+  discard(): void {
+    this.#files.discard()
   }
 
   /** A reader may be as slow as it likes; one that has stopped must not keep the program from ending. */
   #keepsWaiting(stalledMilliseconds: number): boolean {
-    if (Atomics.load(this.#requests, REQUEST_HURRY) === 0) return true
+    if (!this.#thread.isHurried) return true
     this.#gaveUp ||= stalledMilliseconds >= PATIENCE_MS
     return !this.#gaveUp
   }
 
   #captureFiles(): CaptureFiles {
-    const { options } = this.#wiring
-    const series = this.#wiring.series && new SeriesTable(this.#wiring.series)
-    const pipeline = new PipelineCounters(this.#wiring.pipelineCounters)
+    const thread = this.#thread
+    const { options } = thread.wiring
+    const series = thread.wiring.series && new SeriesTable(thread.wiring.series)
+    const pipeline = new PipelineCounters(thread.wiring.pipelineCounters)
     return new CaptureFiles({
       format: createFormat(options),
       path: options.target === '-' ? 'stdout' : new PathTemplate(options.target),
@@ -101,13 +100,14 @@ class FileWriter {
       }),
       keepWaiting: (stalledMilliseconds) => this.#keepsWaiting(stalledMilliseconds),
       events: {
-        opened: (path) => log('debug', 'File opened.', path),
-        closed: (path) => log('debug', 'File finished.', path),
-        trouble: (error, path) => log('error', `Cannot write, frames are being lost: ${text(error)}`, path),
-        recovered: (lost) => log('warn', `Writing again; ${lost} frames were lost.`),
-        ended: () => post({ kind: 'ended' }),
-        removed: (path) => log('debug', 'File removed, as keep= asks.', path),
-        cannotRemove: (error, path) => log('warn', `Cannot remove a file that keep= lets go: ${text(error)}`, path),
+        opened: (path) => thread.log('debug', 'File opened.', { path }),
+        closed: (path) => thread.log('debug', 'File finished.', { path }),
+        trouble: (error, path) => thread.log('error', `Cannot write, frames are being lost: ${text(error)}`, { path }),
+        recovered: (lost) => thread.log('warn', `Writing again; ${lost} frames were lost.`),
+        ended: () => thread.ended('The reader of standard output has gone.'),
+        removed: (path) => thread.log('debug', 'File removed, as keep= asks.', { path }),
+        cannotRemove: (error, path) =>
+          thread.log('warn', `Cannot remove a file that keep= lets go: ${text(error)}`, { path }),
       },
     })
   }
@@ -121,20 +121,4 @@ function text(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-function log(level: 'debug' | 'warn' | 'error', message: string, path?: string): void {
-  post({ kind: 'log', level, message, path })
-}
-
-function post(message: WriterMessage): void {
-  parentPort!.postMessage(message)
-}
-
-try {
-  new FileWriter(workerData as FileWiring).run()
-} catch (error) {
-  if (error instanceof CannotCreateError) {
-    const [what = '', mend = ''] = error.message.split('\n')
-    post({ kind: 'failed', exitCode: EXIT_CANNOT_CREATE, what, mend })
-  } else if (parentPort === null) throw error
-  else post({ kind: 'failed', ...toFailureMessage(error) })
-}
+runSender((thread: SinkThread<FileOptions>) => new FileWriter(thread))

@@ -1,18 +1,15 @@
+import type { FailureMessage } from '../../config/terms/failure.ts'
 import type { SharedMemoryHandle } from '../../dgram-extended/shared-memory.ts'
 import type { RecordQueueWiring } from '../../frames/record-queue.ts'
-import { PcapFormat } from '../../pcap-writer/pcap-format.ts'
-import { PcapngFormat } from '../../pcap-writer/pcapng-format.ts'
-import type { RecordFormat } from '../../pcap-writer/record-format.ts'
 import type { Overflow } from '../sink.ts'
-import type { FileOptions } from './options.ts'
 
-/** What the half in the pipeline and the thread that writes share. */
-export interface FileWiring {
+/** What the half in the pipeline and the thread that sends share. */
+export interface ThreadWiring<Options> {
   readonly slab: SharedMemoryHandle
   readonly queue: RecordQueueWiring
-  readonly options: FileOptions
+  readonly options: Options
   readonly overflow: Overflow
-  /** Memory of the series table; undefined where all frames are one series. */
+  /** Memory of a table that numbers the frames' series; undefined where all frames are one series. */
   readonly series: SharedArrayBuffer | undefined
   readonly counters: SharedArrayBuffer
   readonly pipelineCounters: SharedArrayBuffer
@@ -29,18 +26,17 @@ export const REQUEST_REOPEN = 0
 export const REQUEST_HURRY = 1
 export const REQUEST_WORDS = 2
 
-export function createFormat(options: FileOptions): RecordFormat {
-  return options.kind === 'pcap' ? new PcapFormat({ precision: options.precision }) : new PcapngFormat()
-}
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
-/** What the writing thread tells the main thread. */
-export type WriterMessage =
+/** What the sending thread tells the main thread. */
+export type ThreadMessage =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'failed'; readonly exitCode: number; readonly what: string; readonly mend: string }
+  | ({ readonly kind: 'failed' } & FailureMessage)
   | {
       readonly kind: 'log'
-      readonly level: 'debug' | 'warn' | 'error'
+      readonly level: LogLevel
       readonly message: string
-      readonly path: string | undefined
+      readonly fields: Readonly<Record<string, unknown>>
     }
-  | { readonly kind: 'ended' }
+  /** Nothing can be delivered any more, for a reason that is no trouble. */
+  | { readonly kind: 'ended'; readonly reason: string }

@@ -1,0 +1,124 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { toFailureMessage } from '../../config/terms/failure.ts'
+import { openSharedMemory } from '../../dgram-extended/shared-memory.ts'
+import { RecordConsumer } from '../../frames/record-queue.ts'
+import { SinkCounters } from '../../telemetry/counters.ts'
+import { type LogLevel, REQUEST_HURRY, REQUEST_REOPEN, type ThreadMessage, type ThreadWiring } from './wiring.ts'
+
+/** Between two looks at the clock and at requests, when nothing comes. */
+const IDLE_MS = 100
+/** Segments of this many bytes are sent together, so that their memory comes back while more is sent. */
+const COMMIT_BYTES = 4 << 20
+
+/** What sends a sink's frames, in the sink's own thread. A method that waits holds up nothing but this sink. */
+export interface Sender {
+  /** True where sending needs the thread's event loop: it then gets turns while nothing comes. */
+  readonly usesEventLoop: boolean
+  /** Frames sent, the bytes that were, and frames that could not be: totals, read after each commit. */
+  readonly written: number
+  readonly bytes: number
+  readonly failed: number
+  /** Opens what can be opened before the first frame. @throws Failure */
+  open(): void | Promise<void>
+  /** Takes the segment that the consumer's fields describe. Its bytes are borrowed until commit() is done. */
+  add(consumer: RecordConsumer): void
+  /** Sends what was added. Trouble with the target is counted and said, never thrown. */
+  commit(): void | Promise<void>
+  /** Called between commits, and every 100 ms while nothing comes. */
+  tick(): void | Promise<void>
+  /** SIGHUP. */
+  reopen(): void
+  /** No frame follows. */
+  close(): void | Promise<void>
+  /** The pipeline never began: as close(), and what was made for it is taken away again. */
+  discard(): void | Promise<void>
+}
+
+/** What a sender may use of its thread. */
+export class SinkThread<Options> {
+  readonly wiring: ThreadWiring<Options>
+  /** The worker's slab, in which the segments lie. */
+  readonly slab: Uint8Array
+  readonly #requests: Int32Array
+
+  constructor(wiring: ThreadWiring<Options>) {
+    this.wiring = wiring
+    this.slab = new Uint8Array(openSharedMemory(wiring.slab))
+    this.#requests = new Int32Array(wiring.requests)
+  }
+
+  /** Whether the program is to end: waiting for a target that does not move is over soon. */
+  get isHurried(): boolean {
+    return Atomics.load(this.#requests, REQUEST_HURRY) === 1
+  }
+
+  get reopenRequests(): number {
+    return Atomics.load(this.#requests, REQUEST_REOPEN)
+  }
+
+  /** Sleeps up to `milliseconds`, fractions count; shorter when the program is to end. */
+  sleep(milliseconds: number): void {
+    Atomics.wait(this.#requests, REQUEST_HURRY, 0, milliseconds)
+  }
+
+  log(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
+    post({ kind: 'log', level, message, fields })
+  }
+
+  /** Nothing can be delivered any more: asks the program to stop, unless other sinks go on. */
+  ended(reason: string): void {
+    post({ kind: 'ended', reason })
+  }
+}
+
+/** The thread's program: takes records out of the queue until it is closed. */
+export function runSender<Options>(create: (thread: SinkThread<Options>) => Sender): void {
+  const thread = new SinkThread(workerData as ThreadWiring<Options>)
+  // The event loop would let a thread end whose only hope is Atomics.waitAsync.
+  const alive = setInterval(() => {}, IDLE_MS)
+  run(thread, create)
+    .catch((error: unknown) => post({ kind: 'failed', ...toFailureMessage(error) }))
+    .finally(() => clearInterval(alive))
+}
+
+async function run<Options>(
+  thread: SinkThread<Options>,
+  create: (thread: SinkThread<Options>) => Sender,
+): Promise<void> {
+  const sender = create(thread)
+  const consumer = new RecordConsumer(thread.wiring.queue, thread.slab)
+  const counters = new SinkCounters(thread.wiring.counters)
+  let reopened = 0
+  await sender.open()
+  post({ kind: 'ready' })
+  for (;;) {
+    const isClosed = consumer.closed()
+    const wasSent = addSome(sender, consumer)
+    if (wasSent) {
+      await sender.commit()
+      consumer.release()
+      counters.setSent(sender.written, sender.bytes, sender.failed)
+    } else if (isClosed) break
+    if (thread.reopenRequests !== reopened) sender.reopen()
+    reopened = thread.reopenRequests
+    await sender.tick()
+    if (!wasSent && sender.usesEventLoop) await consumer.waitInEventLoop(IDLE_MS)
+    else if (!wasSent) consumer.wait(IDLE_MS)
+  }
+  if (consumer.abandoned()) await sender.discard()
+  else await sender.close()
+  counters.setSent(sender.written, sender.bytes, sender.failed)
+}
+
+function addSome(sender: Sender, consumer: RecordConsumer): boolean {
+  let bytes = 0
+  while (bytes < COMMIT_BYTES && consumer.take()) {
+    sender.add(consumer)
+    bytes += consumer.end - consumer.start
+  }
+  return bytes > 0
+}
+
+function post(message: ThreadMessage): void {
+  parentPort!.postMessage(message)
+}
