@@ -6,7 +6,7 @@ import { Reassembler } from '../frames/reassembler.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
 import type { PipelineHalf } from '../sinks/sink.ts'
 import { sourceType } from '../sources/registry.ts'
-import type { Listener } from '../sources/source.ts'
+import type { Listener, SourcePlan } from '../sources/source.ts'
 import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { OK, VERDICTS, type Verdict } from '../wire/verdict.ts'
@@ -38,7 +38,7 @@ export class Pipeline {
     if (plan.allowFrom.length > 0) this.peers = new PeerTable(COUNTED_PEERS, new CidrList(plan.allowFrom))
     this.#tunnelCounts = new TunnelCounts(plan.tunnelCounts, COUNTED_TUNNELS)
     if (source.outerHeaders) {
-      const reassembler = new Reassembler(bytes, source.slabBytes, reassemblerSlots(source.batchRows))
+      const reassembler = new Reassembler(bytes, source.slabBytes(plan.source), reassemblerSlots(source.batchRows))
       this.#outer = new OuterStep(tunnelTable(plan.source.listeners), this.peers, reassembler, this.counters)
     }
     this.#decapsulate = new DecapsulateStep({ strict: plan.strict })
@@ -116,10 +116,10 @@ async function openOutlet(plan: SinkPlan): Promise<Outlet> {
 }
 
 /** Bytes of the slab in front of the sinks' parts. */
-export function slabBytesInFront(engine: PipelinePlan['source']['engine']): number {
-  const source = sourceType(engine)
+export function slabBytesInFront(plan: SourcePlan): number {
+  const source = sourceType(plan.engine)
   const reassembler = source.outerHeaders ? Reassembler.bytesFor(reassemblerSlots(source.batchRows)) : 0
-  return source.slabBytes + reassembler
+  return source.slabBytes(plan) + reassembler
 }
 
 function reassemblerSlots(batchRows: number): number {

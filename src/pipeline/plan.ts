@@ -1,7 +1,7 @@
 import type { SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import type { IdRange } from '../frames/number-set.ts'
 import type { SinkWiring } from '../sinks/sink.ts'
-import type { SourcePlan } from '../sources/source.ts'
+import type { NoticeLevel, SourcePlan } from '../sources/source.ts'
 
 /** A sink as the pipeline's worker gets it. */
 export interface SinkPlan {
@@ -52,6 +52,7 @@ export const INCOMPLETE_DATAGRAMS = 64
 export type WorkerMessage =
   | { readonly kind: 'ready'; readonly description: readonly string[]; readonly warnings: readonly string[] }
   | { readonly kind: 'finished'; readonly problem: string | undefined }
+  | { readonly kind: 'notice'; readonly level: NoticeLevel; readonly text: string }
   | {
       readonly kind: 'failed'
       readonly failure: { readonly exitCode: number; readonly what: string; readonly mend: string }

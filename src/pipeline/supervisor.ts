@@ -166,6 +166,8 @@ export class Supervisor {
     worker.on('message', (message: WorkerMessage) => {
       if (message.kind === 'failed') return fail(message.failure)
       if (message.kind === 'finished') return finished.resolve(message.problem)
+      if (message.kind === 'notice')
+        return void this.#announced.promise.then(() => this.#log[message.level](message.text))
       this.#description = message.description
       this.#warnings = message.warnings
       ready.resolve()
@@ -191,7 +193,7 @@ interface Slab {
 
 /** One memory for the source and all sinks, so that a frame gets from one to the other by copyWithin. */
 function allocateSlab(options: PipelineOptions, wishes: readonly SinkWish[]): Slab {
-  let end = pageAligned(slabBytesInFront(options.source.engine))
+  let end = pageAligned(slabBytesInFront(options.source))
   const sinkParts = wishes.map((wish) => {
     const part = { byteOffset: end, byteLength: sinkType(wish.type).slabBytes(wish.common.queue) }
     end = pageAligned(end + part.byteLength)

@@ -44,8 +44,9 @@ class PipelineWorker {
       source = await type.open(this.#plan.source, {
         memory: this.#batch.bytes.buffer,
         byteOffset: 0,
-        byteLength: type.slabBytes,
+        byteLength: type.slabBytes(this.#plan.source),
         peers: this.#pipeline.peers,
+        say: (text, level = 'warn') => post({ kind: 'notice', level, text }),
       })
       post({ kind: 'ready', description: source.description, warnings: source.warnings })
       await this.#collect(source)
@@ -60,9 +61,10 @@ class PipelineWorker {
 
   async #collect(source: Source): Promise<void> {
     const { counters } = this.#pipeline
+    const { settleMs = 0 } = sourceType(this.#plan.source.engine)
     while (counters.delivered < this.#plan.count) {
       const maxRows = Math.min(this.#batch.capacity, this.#plan.count - counters.delivered)
-      const result = source.receive(this.#batch, maxRows, this.#stopRequested === 0 ? DEADLINE_MS : 0)
+      const result = source.receive(this.#batch, maxRows, this.#stopRequested === 0 ? DEADLINE_MS : settleMs)
       const received = typeof result === 'number' ? result : await result
       if (received === END_OF_SOURCE) return
       const drained = this.#drained(received, source.description.length)

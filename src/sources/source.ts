@@ -51,7 +51,11 @@ export interface SourceContext {
   readonly byteLength: number
   /** Absent where nothing depends on who sends: the `peer` column is then left alone. */
   readonly peers: PeerTable | undefined
+  /** Tells the user what happened while frames are received; a warning, unless it is good news. Not for every frame. */
+  say(text: string, level?: NoticeLevel): void
 }
+
+export type NoticeLevel = 'info' | 'warn'
 
 /** A row of the registry of sources. */
 export interface SourceType {
@@ -62,7 +66,9 @@ export interface SourceType {
   readonly batchRows: number
   /** What is still taken after a request to stop: nothing, all that waits, or what had arrived by then as the time stamps tell. */
   readonly drain: 'nothing' | 'waiting' | 'arrived'
-  /** Bytes of the slab that the source needs. */
-  readonly slabBytes: number
+  /** Bytes of the slab that the source needs for this plan. */
+  slabBytes(plan: SourcePlan): number
+  /** How long what has arrived may take to reach receive(), in milliseconds; absent = no time. */
+  readonly settleMs?: number
   open(plan: SourcePlan, context: SourceContext): Source | Promise<Source>
 }

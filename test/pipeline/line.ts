@@ -60,10 +60,10 @@ export class Line {
   #pipeline: Pipeline | undefined
 
   private constructor(settings: LineSettings) {
-    this.batch = new FrameBatch(new SharedArrayBuffer(slabBytesInFront(settings.engine)), ROWS)
     this.#linkType = settings.engine === 'udp' ? LINKTYPE_TUNNEL : LINKTYPE_ETHERNET
     const listeners = (settings.ports ?? []).map((port) => ({ encapsulation: 0, host: undefined, port }))
     this.#source = { engine: settings.engine, listeners, buffer: 0 }
+    this.batch = new FrameBatch(new SharedArrayBuffer(slabBytesInFront(this.#source)), ROWS)
     this.sinks = (settings.sinks ?? [[]]).map(() => ({ collected: nothingCollected(), counters: new SinkCounters() }))
   }
 

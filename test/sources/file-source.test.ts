@@ -5,7 +5,7 @@ import { afterAll, expect, test } from 'vitest'
 import { EXIT_NO_INPUT } from '../../src/config/terms/failure.ts'
 import { FrameBatch } from '../../src/frames/frame-batch.ts'
 import { fileSource } from '../../src/sources/file/file-source.ts'
-import { END_OF_SOURCE, type Source } from '../../src/sources/source.ts'
+import { END_OF_SOURCE, type Source, type SourcePlan } from '../../src/sources/source.ts'
 import { GOLDEN } from '../support/oracle.ts'
 import { requires } from '../support/requirements.ts'
 import { framesOf } from '../support/tshark.ts'
@@ -17,9 +17,12 @@ const CAPTURE = `${GOLDEN}hostile.pcap`
 
 async function open(file: string): Promise<{ source: Source; batch: FrameBatch }> {
   const byteOffset = 4096
-  const batch = new FrameBatch(new SharedArrayBuffer(byteOffset + fileSource.slabBytes), fileSource.batchRows)
-  const context = { memory: batch.bytes.buffer, byteOffset, byteLength: fileSource.slabBytes, peers: undefined }
-  return { source: await fileSource.open({ engine: 'file', listeners: [], buffer: 0, file }, context), batch }
+  const plan: SourcePlan = { engine: 'file', listeners: [], buffer: 0, file }
+  const byteLength = fileSource.slabBytes(plan)
+  const batch = new FrameBatch(new SharedArrayBuffer(byteOffset + byteLength), fileSource.batchRows)
+  const say = (text: string) => expect(text).toBe('nothing')
+  const context = { memory: batch.bytes.buffer, byteOffset, byteLength, peers: undefined, say }
+  return { source: await fileSource.open(plan, context), batch }
 }
 
 async function readAll(source: Source, batch: FrameBatch, maxRows: number): Promise<string[]> {

@@ -6,7 +6,7 @@ import { CidrList } from '../../src/frames/cidr-list.ts'
 import { FrameBatch } from '../../src/frames/frame-batch.ts'
 import { PEER_DENIED, PeerTable } from '../../src/frames/peer-table.ts'
 import { sourceType } from '../../src/sources/registry.ts'
-import type { Listener, Source } from '../../src/sources/source.ts'
+import type { Listener, Source, SourcePlan } from '../../src/sources/source.ts'
 import { LINKTYPE_TUNNEL } from '../../src/wire/link-type.ts'
 import { requires } from '../support/requirements.ts'
 
@@ -27,12 +27,17 @@ interface Opened {
 describe.each(['udp', 'dgram'] as const)('%s', (engine) => {
   async function open(hosts: readonly string[], peers?: PeerTable): Promise<Opened> {
     const type = sourceType(engine)
-    const batch = new FrameBatch(new SharedArrayBuffer(type.slabBytes), type.batchRows)
     const listeners = hosts.map((host): Listener => ({ encapsulation: 0, host, port: 0 }))
-    const source = await type.open(
-      { engine, listeners, buffer: 1 << 16 },
-      { memory: batch.bytes.buffer, byteOffset: 0, byteLength: type.slabBytes, peers },
-    )
+    const plan: SourcePlan = { engine, listeners, buffer: 1 << 16 }
+    const batch = new FrameBatch(new SharedArrayBuffer(type.slabBytes(plan)), type.batchRows)
+    const memory = batch.bytes.buffer
+    const source = await type.open(plan, {
+      memory,
+      byteOffset: 0,
+      byteLength: memory.byteLength,
+      peers,
+      say: notExpected,
+    })
     toClose.push(source)
     return { source, batch, ports: source.description.map((text) => Number(/:(\d+) \(vxlan\)$/.exec(text)![1])) }
   }
@@ -101,11 +106,12 @@ describe.each(['udp', 'dgram'] as const)('%s', (engine) => {
     const first = await open(['127.0.0.1'])
     const port = first.ports[0]!
     const type = sourceType(engine)
-    const memory = new SharedArrayBuffer(type.slabBytes)
     const free = await freePort()
     const listeners = [free, port].map((each): Listener => ({ encapsulation: 0, host: '127.0.0.1', port: each }))
-    const context = { memory, byteOffset: 0, byteLength: type.slabBytes, peers: undefined }
-    const open2 = async () => type.open({ engine, listeners, buffer: 1 << 16 }, context)
+    const plan: SourcePlan = { engine, listeners, buffer: 1 << 16 }
+    const memory = new SharedArrayBuffer(type.slabBytes(plan))
+    const context = { memory, byteOffset: 0, byteLength: memory.byteLength, peers: undefined, say: notExpected }
+    const open2 = async () => type.open(plan, context)
     await expect(open2()).rejects.toMatchObject({
       exitCode: EXIT_UNAVAILABLE,
       message: expect.stringContaining(`port ${port} is in use`),
@@ -122,6 +128,10 @@ describe.each(['udp', 'dgram'] as const)('%s', (engine) => {
     expect(source.kernelDrops()).toBe(0)
   })
 })
+
+function notExpected(text: string): never {
+  throw new Error(text)
+}
 
 function sender(family: 'udp4' | 'udp6'): Socket {
   const socket = createSocket(family)

@@ -7,7 +7,7 @@ test.each(['udp', 'dgram', 'file'] as const)('the engine %s is found by its name
   expect(type.engine).toBe(engine)
   expect(type.batchRows).toBeGreaterThan(0)
   expect(type.batchRows).toBeLessThanOrEqual(65_536)
-  expect(type.slabBytes).toBeGreaterThan(0)
+  expect(type.slabBytes({ engine, listeners: [], buffer: 1 << 20 })).toBeGreaterThan(0)
 })
 
 test('packets of a file alone have their outer headers', () => {

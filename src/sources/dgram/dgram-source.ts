@@ -103,6 +103,6 @@ export const dgramSource: SourceType = {
   // Its time stamps tell when Node.js handed a datagram over.
   drain: 'waiting',
   batchRows: BATCH_ROWS,
-  slabBytes: DatagramArena.bytesFor(BATCH_ROWS),
+  slabBytes: () => DatagramArena.bytesFor(BATCH_ROWS),
   open: async (plan, context) => new DgramSource(plan, context, await openSockets(plan)),
 }

@@ -69,7 +69,7 @@ export const fileSource: SourceType = {
   outerHeaders: true,
   drain: 'nothing',
   batchRows: BATCH_ROWS,
-  slabBytes: WINDOW_BYTES,
+  slabBytes: () => WINDOW_BYTES,
   open(plan: SourcePlan, context: SourceContext) {
     const path = plan.file ?? '-'
     try {

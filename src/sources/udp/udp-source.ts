@@ -108,7 +108,7 @@ export const udpSource: SourceType = {
   outerHeaders: false,
   drain: 'arrived',
   batchRows: BATCH_ROWS,
-  slabBytes: DatagramArena.bytesFor(BATCH_ROWS),
+  slabBytes: () => DatagramArena.bytesFor(BATCH_ROWS),
   open(plan, context) {
     const reason = systemCallsUnavailable()
     if (reason !== undefined) {
