@@ -15,6 +15,7 @@ export interface RunOptions {
   readonly vni: PipelineOptions['wanted']
   readonly allowFrom: readonly string[]
   readonly strict: boolean
+  readonly depth?: PipelineOptions['depth']
   readonly snaplen: number
   readonly count: number
   readonly duration?: number | undefined
@@ -76,6 +77,7 @@ function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
   return {
     source,
     strict: run.strict,
+    depth: run.depth,
     wanted: run.vni,
     allowFrom: run.allowFrom,
     snapLength: run.snaplen,

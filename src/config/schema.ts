@@ -32,12 +32,18 @@ const networks = z.string().transform((text, context) => {
   }
 })
 
+/** Infinity = all the tunnels there are. */
+const depth = z.union([z.literal('max').transform(() => Number.POSITIVE_INFINITY), positiveInteger], {
+  error: problem('is neither a whole number above 0 nor max', 'Write e.g. --depth 2; leave it out for one tunnel.'),
+})
+
 /** What both commands that run a pipeline take. */
 const pipelineOptions = {
   out: z.array(sinkText).min(1),
   vni: idRanges.default([]),
   allowFrom: networks.default([]),
   strict: z.boolean().default(false),
+  depth: depth.optional(),
   snaplen: positiveInteger
     .refine(
       (bytes) => bytes <= LARGEST_SNAP_LENGTH,

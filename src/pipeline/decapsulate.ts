@@ -1,20 +1,28 @@
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { Decapsulator, DecapsulatorOptions } from '../wire/decapsulator.ts'
+import { IS_ETHERNET } from '../wire/ether-type.ts'
+import { ETHERNET_HEADER_BYTES } from '../wire/link.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { OK, type Verdict } from '../wire/verdict.ts'
+import type { NestedTunnels } from './nested.ts'
 import type { Step } from './step.ts'
 
-/** Takes off the tunnel's header: an addition to the offset. */
+/** Takes off the tunnel's header, and those of tunnels inside it as far as is wanted: additions to the offset. */
 export class DecapsulateStep implements Step {
   /** By index in the registry of encapsulations. */
   readonly #decapsulators: readonly Decapsulator[]
+  readonly #nested: NestedTunnels
+  readonly #mayHold: Uint8Array
 
-  constructor(options: DecapsulatorOptions) {
+  constructor(options: DecapsulatorOptions, nested: NestedTunnels) {
     this.#decapsulators = ENCAPSULATIONS.map((encapsulation) => encapsulation.create(options))
+    this.#nested = nested
+    this.#mayHold = nested.mayHold
   }
 
   judge(batch: FrameBatch, row: number): Verdict {
-    const decapsulator = this.#decapsulators[batch.encapsulation[row]!]!
+    const encapsulation = batch.encapsulation[row]!
+    const decapsulator = this.#decapsulators[encapsulation]!
     const verdict = decapsulator.decode(batch.bytes, batch.offset[row]!, batch.captured[row]!, batch.wireLength[row]!)
     if (verdict !== OK) return verdict
     batch.offset[row]! += decapsulator.headerBytes
@@ -22,6 +30,24 @@ export class DecapsulateStep implements Step {
     batch.wireLength[row]! -= decapsulator.headerBytes
     batch.tunnelId[row] = decapsulator.tunnelId
     batch.etherType[row] = decapsulator.etherType
+    if (this.#mayHold[encapsulation] !== 0) this.#takeInner(batch, row)
     return OK
+  }
+
+  /** The frame of the last sound layer stays: what a port made look like a tunnel and is none goes no further. */
+  #takeInner(batch: FrameBatch, row: number): void {
+    const inner = this.#nested
+    for (let taken = 1; taken < inner.depth && inner.find(batch, row); taken++) {
+      const decapsulator = this.#decapsulators[inner.encapsulation]!
+      if (decapsulator.decode(batch.bytes, inner.offset, inner.captured, inner.wireLength) !== OK) return
+      const wireLength = inner.wireLength - decapsulator.headerBytes
+      if (decapsulator.etherType === IS_ETHERNET && wireLength < ETHERNET_HEADER_BYTES) return
+      batch.offset[row] = inner.offset + decapsulator.headerBytes
+      batch.captured[row] = inner.captured - decapsulator.headerBytes
+      batch.wireLength[row] = wireLength
+      batch.tunnelId[row] = decapsulator.tunnelId
+      batch.etherType[row] = decapsulator.etherType
+      batch.encapsulation[row] = inner.encapsulation
+    }
   }
 }

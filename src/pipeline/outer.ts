@@ -8,12 +8,7 @@ import { LINKTYPE_TUNNEL } from '../wire/link-type.ts'
 import { IPPROTO_UDP, UDP_HEADER_BYTES, UdpHeader } from '../wire/udp.ts'
 import { FRAGMENT_INCOMPLETE, FRAGMENT_REASSEMBLED, OK, UNKNOWN_ENCAPSULATION, type Verdict } from '../wire/verdict.ts'
 import { HELD, type Step } from './step.ts'
-
-/** What is listened for: UDP destination port or IP protocol -> index of an encapsulation; -1 = nothing. */
-export class TunnelTable {
-  readonly byPort: Int16Array = new Int16Array(65_536).fill(-1)
-  readonly byProtocol: Int16Array = new Int16Array(256).fill(-1)
-}
+import type { TunnelTable } from './tunnel-table.ts'
 
 /** Takes off the outer link, IP and UDP headers, puts outer fragments together, and tells which tunnel it is. */
 export class OuterStep implements Step {

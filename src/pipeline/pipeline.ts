@@ -6,17 +6,18 @@ import { Reassembler } from '../frames/reassembler.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
 import type { PipelineHalf } from '../sinks/sink.ts'
 import { sourceType } from '../sources/registry.ts'
-import type { Listener, SourcePlan } from '../sources/source.ts'
+import type { SourcePlan } from '../sources/source.ts'
 import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
-import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { OK, VERDICTS, type Verdict } from '../wire/verdict.ts'
 import { AdmitStep } from './admit.ts'
 import { DecapsulateStep } from './decapsulate.ts'
 import { FanOut, type Outlet } from './fan-out.ts'
-import { OuterStep, TunnelTable } from './outer.ts'
+import { NestedTunnels } from './nested.ts'
+import { OuterStep } from './outer.ts'
 import { COUNTED_PEERS, COUNTED_TUNNELS, INCOMPLETE_DATAGRAMS, type PipelinePlan, type SinkPlan } from './plan.ts'
 import { RebuildStep } from './rebuild.ts'
 import { HELD } from './step.ts'
+import { outerTunnels } from './tunnel-table.ts'
 
 /** Walks a batch from the source to the sinks: outer headers, tunnel, admission, rebuilding, fan-out. */
 export class Pipeline {
@@ -39,9 +40,12 @@ export class Pipeline {
     this.#tunnelCounts = new TunnelCounts(plan.tunnelCounts, COUNTED_TUNNELS)
     if (source.outerHeaders) {
       const reassembler = new Reassembler(bytes, source.slabBytes(plan.source), reassemblerSlots(source.batchRows))
-      this.#outer = new OuterStep(tunnelTable(plan.source.listeners), this.peers, reassembler, this.counters)
+      this.#outer = new OuterStep(outerTunnels(plan.source.listeners), this.peers, reassembler, this.counters)
     }
-    this.#decapsulate = new DecapsulateStep({ strict: plan.strict })
+    this.#decapsulate = new DecapsulateStep(
+      { strict: plan.strict },
+      new NestedTunnels(plan.depth, plan.source.listeners),
+    )
     this.#admit = new AdmitStep(plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined)
     this.#rebuild = new RebuildStep(plan.snapLength)
     this.#fanOut = new FanOut(outlets, source.batchRows)
@@ -124,16 +128,4 @@ export function slabBytesInFront(plan: SourcePlan): number {
 
 function reassemblerSlots(batchRows: number): number {
   return batchRows + INCOMPLETE_DATAGRAMS
-}
-
-/** Without listeners all that encapsulations own by convention. */
-function tunnelTable(listeners: readonly Listener[]): TunnelTable {
-  const table = new TunnelTable()
-  ENCAPSULATIONS.forEach(({ udpPorts, ipProtocol }, index) => {
-    const own = listeners.filter((listener) => listener.encapsulation === index)
-    const ports = listeners.length === 0 ? udpPorts : own.map((listener) => listener.port)
-    if (ipProtocol === undefined) for (const port of ports) table.byPort[port] = index
-    else if (listeners.length === 0 || own.length > 0) table.byProtocol[ipProtocol] = index
-  })
-  return table
 }

@@ -2,6 +2,7 @@ import type { SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import type { IdRange } from '../frames/number-set.ts'
 import type { SinkWiring } from '../sinks/sink.ts'
 import type { NoticeLevel, SourcePlan } from '../sources/source.ts'
+import type { Depth } from './nested.ts'
 
 /** A sink as the pipeline's worker gets it. */
 export interface SinkPlan {
@@ -17,6 +18,8 @@ export interface SinkPlan {
 export interface PipelineOptions {
   readonly source: SourcePlan
   readonly strict: boolean
+  /** Tunnels to take off each frame at most; see NestedTunnels. */
+  readonly depth: Depth
   /** Tunnel identifiers to let in; empty = all. */
   readonly wanted: readonly IdRange[]
   /** Networks that tunnels may come from; empty = all. */

@@ -1,10 +1,8 @@
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import { IS_ETHERNET } from '../wire/ether-type.ts'
+import { ETHERNET_HEADER_BYTES } from '../wire/link.ts'
 import { OK, SHORT_FRAME, type Verdict } from '../wire/verdict.ts'
 import type { Step } from './step.ts'
-
-/** Destination, source, EtherType: IEEE 802.3 without the frame check sequence, which tunnels leave out. */
-const ETHERNET_HEADER_BYTES = 14
 
 /** Makes of the tunnel's payload the frame that the sinks get. */
 export class RebuildStep implements Step {

@@ -28,5 +28,7 @@ export interface Encapsulation {
   readonly udpPorts: readonly number[]
   /** Number of the IP protocol that it is, where it does without UDP. */
   readonly ipProtocol?: number
+  /** Names of encapsulations that mirrors put into this one, behind an IP header of their own: both are taken off. */
+  readonly mirrorsInside?: readonly string[]
   create(options: DecapsulatorOptions): Decapsulator
 }

@@ -47,5 +47,7 @@ export class GeneveDecapsulator implements Decapsulator {
 export const geneve: Encapsulation = {
   name: 'geneve',
   udpPorts: [6081],
+  // AWS: a mirror that goes through a gateway load balancer.
+  mirrorsInside: ['vxlan'],
   create: (options) => new GeneveDecapsulator(options),
 }

@@ -19,7 +19,8 @@ const ETHERTYPE_QINQ = 0x9100
 const ETHERTYPE_QINQ_OTHER = 0x9200
 const VLAN_TAG_BYTES = 4
 
-const ETHERNET_HEADER_BYTES = 14
+/** Destination, source, EtherType: IEEE 802.3 without the frame check sequence, which tunnels leave out. */
+export const ETHERNET_HEADER_BYTES = 14
 /** LINUX_SLL: packet type, ARPHRD, address length, address, protocol; SLL2 starts with the protocol. */
 const SLL_HEADER_BYTES = 16
 const SLL2_HEADER_BYTES = 20

@@ -5,11 +5,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect } from 'vitest'
 import { Collector, expectBalance, type Report } from '../support/collector.ts'
 import {
-  expectedFrames,
   GOLDEN,
   goldenCaptures,
   goldenFrames,
   type InnerFrame,
+  nestedFrames,
   tunnelCaptures,
 } from '../support/oracle.ts'
 import { requires, SHARED_CAPTURES, unmet } from '../support/requirements.ts'
@@ -44,6 +44,19 @@ const REFUSED: Record<string, { frames: number[]; dropped: Record<string, number
   'yanet/023_acl_decaps__002-send.pcap': { frames: YANET, dropped: { 'bad-flags': 1, 'unknown-payload': 2 } },
   // The outer packet ends with the tunnel's header: no frame was ever in it.
   'zeek/geneve-truncated.pcapng': { frames: [1], dropped: { 'short-frame': 1 } },
+}
+
+/** One tunnel, and all of them; two, where that is another thing than all. */
+function depthsOf(path: string): string[] {
+  const deepest = Math.max(0, ...nestedFrames(path).map((layers) => layers.length))
+  return deepest > 2 ? ['1', '2', 'max'] : ['1', 'max']
+}
+
+/** The last layer of a frame in front of the first that is none: what is inside a tunnel that carries no frame stays there. */
+function deepestMirrored(layers: readonly InnerFrame[], depth: string): InnerFrame | undefined {
+  const end = layers.findIndex(({ encapsulation }) => !MIRRORED.test(encapsulation))
+  const sound = end < 0 ? layers : layers.slice(0, end)
+  return sound[Math.min(sound.length, depth === 'max' ? sound.length : Number(depth)) - 1]
 }
 
 let folder = ''
@@ -83,14 +96,16 @@ describe('captures of other projects', () => {
   const it = requires('build', 'shared-captures', 'tshark')
   const paths = unmet('shared-captures').length > 0 ? ['(none)'] : tunnelCaptures()
 
-  it.each(paths)('%s: what comes out is what tshark dissects, byte for byte', async (path) => {
+  const everyDepth = paths.flatMap((path) => depthsOf(path).map((depth) => [path, depth] as const))
+
+  it.each(everyDepth)('%s, --depth %s: what comes out is what tshark dissects, byte for byte', async (path, depth) => {
     const file = join(SHARED_CAPTURES, path)
     if (BIG_TCP.some(([big]) => big === path)) return
     const refused = REFUSED[path]
-    const expected = expectedFrames(path).filter(
-      (frame) => MIRRORED.test(frame.encapsulation) && !refused?.frames.includes(frame.frameNumber),
-    )
-    const { report, out } = await decap(file, LISTEN[path])
+    const expected = nestedFrames(path)
+      .map((layers) => deepestMirrored(layers, depth))
+      .filter((frame) => frame !== undefined && !refused?.frames.includes(frame.frameNumber)) as InnerFrame[]
+    const { report, out } = await decap(file, [...(LISTEN[path] ?? []), '--depth', depth])
     const frames = framesOf(out)
     expect(frames.map((frame, i) => sha256(asInTunnel(frame.bytes, expected[i])))).toEqual(
       expected.map((frame) => frame.sha256),

@@ -86,6 +86,13 @@ test.each([
   expect(refusal(collectOptions, { ...collect, [key]: given }).what).toContain(what)
 })
 
+test('a depth is a number of tunnels, or all there are', () => {
+  expect(parseOptions(decapOptions, { ...decap, depth: '3' }).depth).toBe(3)
+  expect(parseOptions(collectOptions, { ...collect, depth: 'max' }).depth).toBe(Number.POSITIVE_INFINITY)
+  for (const depth of ['0', '-1', '1.5', 'all', ''])
+    expect(refusal(decapOptions, { ...decap, depth }).what).toContain('--depth')
+})
+
 test('a file has no receive buffer and no engine', () => {
   expect(refusal(decapOptions, { ...decap, buffer: '1MiB' }).what).toContain('"buffer"')
   expect(refusal(decapOptions, { ...decap, engine: 'udp' }).what).toContain('"engine"')

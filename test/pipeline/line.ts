@@ -73,6 +73,7 @@ export class Line {
     const plan: PipelinePlan = {
       source: line.#source,
       strict: false,
+      depth: undefined,
       wanted: [],
       allowFrom: [],
       snapLength: 262_144,

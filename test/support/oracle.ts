@@ -47,6 +47,17 @@ export function expectedFrames(path: string): InnerFrame[] {
     .map(innerFrame)
 }
 
+/** The rows of one frame, outermost tunnel first, for every frame that has a tunnel. */
+export function nestedFrames(path: string): InnerFrame[][] {
+  const byFrame = new Map<string, InnerFrame[]>()
+  for (const row of table(join(SHARED_CAPTURES, `${path}.oracle.tsv`))) {
+    if (row.get('depth') === '0') continue
+    const number = row.get('frame_number')!
+    byFrame.set(number, [...(byFrame.get(number) ?? []), innerFrame(row)])
+  }
+  return [...byFrame.values()]
+}
+
 function innerFrame(row: Map<string, string>): InnerFrame {
   const offset = row.get('inner_offset')!
   const tunnelId = row.get('vni_or_key')!
