@@ -40,8 +40,11 @@ function createProgram(exit: (code: number) => void): Command {
       `[ENCAP://][HOST]:PORT, again for more (default :4789, both address families); ENCAP: ${encapsulations()}`,
       collectValues,
     )
-    .addOption(new Option('--engine <name>', 'how packets are received (default udp)').choices(['udp', 'dgram']))
-    .option('--buffer <size>', 'receive buffer of each socket (default 64MiB)')
+    .addOption(
+      new Option('--engine <name>', 'how packets are received (default udp)').choices(['udp', 'ring', 'auto', 'dgram']),
+    )
+    .option('--interface <name>', 'where a ring takes packets from (default: what holds the addresses listened on)')
+    .option('--buffer <size>', 'receive buffer of each socket, or size of the ring (default 64MiB)')
     .action(async (given: Record<string, unknown>) => {
       exit(await collect(parseOptions(collectOptions, withDefaultOut(given))))
     })

@@ -64,7 +64,8 @@ export const collectOptions = z.strictObject({
     .array(listener.refine(({ encapsulation }) => isOverUdp(encapsulation), OFFLINE_ONLY))
     .refine(areDistinct, problem('the same address and port twice', 'Give each --listen once.'))
     .prefault([DEFAULT_LISTEN]),
-  engine: z.enum(['udp', 'dgram']).optional(),
+  engine: z.enum(['udp', 'ring', 'auto', 'dgram']).optional(),
+  interface: z.string().min(1).optional(),
   buffer: byteSize
     .refine(
       (bytes) => bytes <= LARGEST_BUFFER,

@@ -1,20 +1,49 @@
 import { systemCallsUnavailable } from '../dgram-extended/libc.ts'
+import { packetSocketsUnavailable } from '../dgram-extended/packet-ring.ts'
 import { dgramSource } from './dgram/dgram-source.ts'
 import { fileSource } from './file/file-source.ts'
-import type { Engine, SourceType } from './source.ts'
+import { ringInterfaces } from './ring/interfaces.ts'
+import { ringSource } from './ring/ring-source.ts'
+import type { Engine, Listener, NoticeLevel, SourceType } from './source.ts'
 import { udpSource } from './udp/udp-source.ts'
 
 /** Every kind of source there is: one line each. */
-const SOURCES: readonly SourceType[] = [udpSource, dgramSource, fileSource]
+const SOURCES: readonly SourceType[] = [udpSource, ringSource, dgramSource, fileSource]
 
 export function sourceType(engine: Engine): SourceType {
   return SOURCES.find((source) => source.engine === engine)!
 }
 
+/** An engine that receives from the network, as the user may ask for it. */
+export type WantedEngine = 'udp' | 'ring' | 'auto' | 'dgram'
+
+export interface ChosenEngine {
+  readonly engine: Engine
+  /** Why, where it is not what was asked for, or left to us. */
+  readonly reason?: { readonly level: NoticeLevel; readonly text: string }
+}
+
 /** The engine that receives from the network: the one that is wanted, or else the best that runs here. */
-export function liveEngine(wanted: 'udp' | 'dgram' | undefined): { engine: Engine; warning?: string } {
-  if (wanted !== undefined) return { engine: wanted }
-  const reason = systemCallsUnavailable()
-  if (reason === undefined) return { engine: 'udp' }
-  return { engine: 'dgram', warning: `Using the slower dgram engine: ${reason}` }
+export function liveEngine(
+  wanted: WantedEngine | undefined,
+  listeners: readonly Listener[],
+  named: string | undefined,
+): ChosenEngine {
+  if (wanted !== undefined && wanted !== 'auto') return { engine: wanted }
+  const noCalls = systemCallsUnavailable()
+  if (noCalls !== undefined) {
+    return { engine: 'dgram', reason: { level: 'warn', text: `Using the slower dgram engine: ${noCalls}` } }
+  }
+  if (wanted === undefined) return { engine: 'udp' }
+  const noRing = ringUnavailable(listeners, named)
+  const text = noRing === undefined ? 'Using the ring engine: CAP_NET_RAW is given.' : `Using the udp engine: ${noRing}`
+  return { engine: noRing === undefined ? 'ring' : 'udp', reason: { level: 'info', text } }
+}
+
+function ringUnavailable(listeners: readonly Listener[], named: string | undefined): string | undefined {
+  const noSockets = packetSocketsUnavailable()
+  if (noSockets !== undefined) return noSockets
+  if (listeners.some(({ port }) => port === 0)) return 'the ring cannot choose a port.'
+  if (ringInterfaces(listeners, named).length > 0) return undefined
+  return 'no interface that is up holds an address that is listened on, so that --interface must name one for a ring.'
 }

@@ -31,14 +31,16 @@ export interface Listener {
   readonly port: number
 }
 
-export type Engine = 'udp' | 'dgram' | 'file'
+export type Engine = 'udp' | 'ring' | 'dgram' | 'file'
 
 /** What a source is made from. Crosses from the main thread to the worker. */
 export interface SourcePlan {
   readonly engine: Engine
   readonly listeners: readonly Listener[]
-  /** Receive buffer of a socket, bytes. */
+  /** Receive buffer of a socket or a ring, bytes. */
   readonly buffer: number
+  /** The interface that a ring takes packets from; undefined = those that hold the listeners' addresses. */
+  readonly interface?: string | undefined
   /** A capture file, or `-`. */
   readonly file?: string | undefined
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import * as libc from '../../src/dgram-extended/libc.ts'
 import { CONTROL_BYTES } from '../../src/dgram-extended/message-headers.ts'
+import * as packet from '../../src/dgram-extended/packet-layout.ts'
 import { requires } from '../support/requirements.ts'
 
 const HEADERS = `#define _GNU_SOURCE
@@ -17,6 +18,10 @@ const HEADERS = `#define _GNU_SOURCE
 #include <netinet/in.h>
 #include <linux/udp.h>
 #include <linux/sock_diag.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <sys/ioctl.h>
 `
 
 /** What a C compiler makes of each expression, with the system's own headers. */
@@ -48,6 +53,33 @@ it('every constant has the value of its name in the C headers', () => {
   )
 })
 
+it('so has every constant of packet sockets', () => {
+  const named = Object.entries(packet).filter(([name]) =>
+    /^(AF_P|SOCK_R|EPERM|SOL_P|ETH_P|PACKET_|TPACKET_V|TP_S|SO_A|BPF_MAX)/.test(name),
+  )
+  // Younger than the headers of the oldest systems this runs on: as Linux 5.19 has it.
+  const known = named.filter(([name]) => name !== 'PACKET_FANOUT_FLAG_IGNORE_OUTGOING')
+  expect(known.length).toBeGreaterThan(18)
+  expect(known.map(([, value]) => value)).toEqual(evaluateInC(known.map(([name]) => name)))
+  const loads: [string, number][] = [
+    ['BPF_LD|BPF_ABS', packet.BPF_LOAD_ABSOLUTE],
+    ['BPF_LD|BPF_IND', packet.BPF_LOAD_INDEXED],
+    ['BPF_W', packet.BPF_SIZE_WORD],
+    ['BPF_H', packet.BPF_SIZE_HALF],
+    ['BPF_B', packet.BPF_SIZE_BYTE],
+    ['BPF_LDX|BPF_B|BPF_MSH', packet.BPF_LOAD_HEADER_LENGTH],
+    ['BPF_JMP|BPF_JA', packet.BPF_JUMP],
+    ['BPF_JMP|BPF_JEQ|BPF_K', packet.BPF_JUMP_EQUAL],
+    ['BPF_JMP|BPF_JSET|BPF_K', packet.BPF_JUMP_ANY_BIT],
+    ['BPF_RET|BPF_K', packet.BPF_RETURN],
+    ['(unsigned)(SKF_AD_OFF+SKF_AD_PROTOCOL)', packet.AD_PROTOCOL],
+    ['(unsigned)(SKF_AD_OFF+SKF_AD_PKTTYPE)', packet.AD_PACKET_TYPE],
+    ['(unsigned)(SKF_AD_OFF+SKF_AD_IFINDEX)', packet.AD_IFINDEX],
+    ['(unsigned)(SKF_AD_OFF+SKF_AD_VLAN_TAG_PRESENT)', packet.AD_VLAN_TAG_PRESENT],
+  ]
+  expect(loads.map(([, value]) => value)).toEqual(evaluateInC(loads.map(([expression]) => expression)))
+})
+
 it('every structure is laid out as the C compiler does it', () => {
   const { MMSGHDR_WORDS, IOVEC_WORDS, CMSG_WORDS } = libc
   const layout: [string, number][] = [
@@ -70,6 +102,28 @@ it('every structure is laid out as the C compiler does it', () => {
     ['sizeof(struct pollfd)', libc.POLLFD_BYTES],
     ['offsetof(struct pollfd, events)', libc.POLLFD_EVENTS],
     ['offsetof(struct pollfd, revents)', libc.POLLFD_REVENTS],
+    ['sizeof(struct sockaddr_ll)', packet.SOCKADDR_LL_BYTES],
+    ['offsetof(struct sockaddr_ll, sll_family)', packet.SLL_FAMILY],
+    ['offsetof(struct sockaddr_ll, sll_protocol)', packet.SLL_PROTOCOL],
+    ['sizeof(struct tpacket_req3)', 4 * packet.TPACKET_REQ3_WORDS],
+    ['sizeof(struct tpacket_stats_v3)', 4 * packet.STATS_WORDS],
+    ['offsetof(struct tpacket_stats_v3, tp_drops)', 4 * packet.STATS_DROPS],
+    ['offsetof(struct tpacket_stats_v3, tp_freeze_q_cnt)', 4 * packet.STATS_FREEZES],
+    ['offsetof(struct tpacket_block_desc, hdr.bh1.block_status)', 4 * packet.BLOCK_STATUS],
+    ['offsetof(struct tpacket_block_desc, hdr.bh1.num_pkts)', 4 * packet.BLOCK_PACKETS],
+    ['offsetof(struct tpacket_block_desc, hdr.bh1.offset_to_first_pkt)', 4 * packet.BLOCK_FIRST],
+    ['sizeof(struct tpacket_block_desc)', packet.BLOCK_HEADER_BYTES],
+    ['offsetof(struct tpacket3_hdr, tp_next_offset)', 4 * packet.FRAME_NEXT],
+    ['offsetof(struct tpacket3_hdr, tp_sec)', 4 * packet.FRAME_SECONDS],
+    ['offsetof(struct tpacket3_hdr, tp_nsec)', 4 * packet.FRAME_NANOSECONDS],
+    ['offsetof(struct tpacket3_hdr, tp_snaplen)', 4 * packet.FRAME_CAPTURED],
+    ['offsetof(struct tpacket3_hdr, tp_len)', 4 * packet.FRAME_LENGTH],
+    ['offsetof(struct tpacket3_hdr, tp_net)', 2 * packet.FRAME_NETWORK],
+    [
+      'TPACKET_ALIGN(sizeof(struct tpacket3_hdr)) + offsetof(struct sockaddr_ll, sll_protocol)',
+      2 * packet.FRAME_PROTOCOL,
+    ],
+    ['TPACKET3_HDRLEN', packet.FRAME_HEADER_BYTES],
   ]
   const expressions = layout.map(([expression]) => expression)
   expect(layout).toEqual(evaluateInC(expressions).map((value, i) => [expressions[i], value]))

@@ -1,0 +1,206 @@
+import type { DatagramColumns } from './datagram-columns.ts'
+import { closeDescriptor, type Libc, libc, SOCK_CLOEXEC, SOCK_DGRAM, setOption } from './libc.ts'
+import {
+  AF_PACKET,
+  EPERM,
+  ETH_P_ALL,
+  PACKET_FANOUT,
+  PACKET_FANOUT_FLAG_DEFRAG,
+  PACKET_FANOUT_FLAG_IGNORE_OUTGOING,
+  PACKET_FANOUT_FLAG_UNIQUEID,
+  PACKET_FANOUT_HASH,
+  PACKET_IGNORE_OUTGOING,
+  PACKET_RX_RING,
+  PACKET_STATISTICS,
+  PACKET_VERSION,
+  SLL_FAMILY,
+  SLL_PROTOCOL,
+  SOCKADDR_LL_BYTES,
+  SOL_PACKET,
+  STATS_DROPS,
+  STATS_FREEZES,
+  STATS_WORDS,
+  TPACKET_REQ3_WORDS,
+  TPACKET_V3,
+} from './packet-layout.ts'
+import { RingBlocks } from './ring-blocks.ts'
+import type { SocketFilter } from './socket-filter.ts'
+import { SyscallError } from './syscall-error.ts'
+
+const PAGE_BYTES = 4096
+const PROT_READ_WRITE = 0x3
+const MAP_SHARED_FIXED = 0x11
+const MAP_PRIVATE_ANONYMOUS_FIXED = 0x32
+/** TPACKET_V3 packs frames as they come; the kernel still wants a size that divides a block. */
+const FRAME_BYTES = 2048
+const SUBJECT = 'packet ring'
+
+export interface PacketRingOptions {
+  /** Mapped memory, such as `allocateSharedMemory` gives: the ring replaces its pages [byteOffset, byteOffset + blocks * blockBytes) until it is closed. */
+  readonly memory: ArrayBufferLike
+  /** Such that the place lies on a page. */
+  readonly byteOffset: number
+  readonly blocks: number
+  /** A power of two, at least a page; a packet that is larger is cut. */
+  readonly blockBytes: number
+  /** A block that is not full is handed over after so long. */
+  readonly retireMs: number
+  /** The most that one receive call returns. */
+  readonly rows: number
+  /** What the ring takes; it sees a packet from its network header on. */
+  readonly filter: SocketFilter
+}
+
+/**
+ * Packets of all interfaces of this network namespace, from their network header on, in memory that the kernel fills and
+ * we read in place (AF_PACKET, TPACKET_V3; packet(7)). IPv4 fragments come put together. Needs CAP_NET_RAW.
+ *
+ * Bound to no interface: a filter chooses those that are wanted, and can be replaced when one goes and comes back.
+ */
+export class PacketRing {
+  /** Rows of the last call that are neither IPv4 nor IPv6. */
+  get others(): number {
+    return this.#blocks.others
+  }
+  /** By row: its EtherType, in the network's byte order as this machine reads it. */
+  get protocols(): Uint16Array {
+    return this.#blocks.protocols
+  }
+
+  readonly #c: Libc
+  readonly #blocks: RingBlocks
+  /** Keeps the memory alive for as long as the ring is mapped over it. */
+  readonly #bytes: Uint8Array
+  readonly #statistics: Uint32Array = new Uint32Array(new ArrayBuffer(4 * STATS_WORDS))
+  #drops = 0
+  #freezes = 0
+  #fd: number
+
+  private constructor(fd: number, options: PacketRingOptions) {
+    const { memory, byteOffset, blocks, blockBytes, rows } = options
+    this.#c = libc()
+    this.#fd = fd
+    this.#bytes = new Uint8Array(memory, byteOffset, blocks * blockBytes)
+    configure(fd, options)
+    this.#c.mapOver(this.#c.address(this.#bytes), this.#bytes.length, PROT_READ_WRITE, MAP_SHARED_FIXED, fd)
+    this.#blocks = new RingBlocks(memory, byteOffset, blocks, blockBytes, rows)
+    try {
+      this.#bind()
+      joinGroup(fd)
+    } catch (error) {
+      this.#unmap()
+      throw error
+    }
+  }
+
+  /** @throws SyscallError, such as EPERM without CAP_NET_RAW and ENOMEM; RangeError when the memory does not lie on a page */
+  static open(options: PacketRingOptions): PacketRing {
+    const c = libc()
+    if (c.address(new Uint8Array(options.memory, options.byteOffset)) % BigInt(PAGE_BYTES) !== 0n)
+      throw new RangeError(`a packet ring from byte ${options.byteOffset} on\nIts place must lie on a page.`)
+    // Protocol 0: no packet comes before bind.
+    const fd = c.socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0)
+    if (fd < 0) throw new SyscallError('socket', c.errno(), SUBJECT)
+    try {
+      return new PacketRing(fd, options)
+    } catch (error) {
+      closeDescriptor(fd)
+      throw error
+    }
+  }
+
+  /** For a poller; -1 once closed. */
+  get fd(): number {
+    return this.#fd
+  }
+
+  /**
+   * Takes packets that the kernel has handed over, without waiting: no system call, rows from 0 on. They lie in the ring
+   * until the next call. A packet whose lengths cannot be gets a row with nothing captured.
+   * @returns how many; 0 when none is there
+   */
+  receive(columns: DatagramColumns, maxRows: number): number {
+    return this.#blocks.receive(columns, maxRows)
+  }
+
+  /** Packets that passed the filter and found the ring full, since it was opened. */
+  kernelDrops(): number {
+    this.#readStatistics()
+    return this.#drops
+  }
+
+  /** How often the ring was full, and the kernel waited for a block to come back. */
+  freezes(): number {
+    this.#readStatistics()
+    return this.#freezes
+  }
+
+  /** Takes other packets from now on. @throws SyscallError */
+  setFilter(filter: SocketFilter): void {
+    filter.attach(this.#fd, SUBJECT)
+  }
+
+  /** Gives the memory back, empty, and closes the socket; a second call does nothing. */
+  close(): void {
+    if (this.#fd < 0) return
+    this.#readStatistics()
+    this.#unmap()
+    closeDescriptor(this.#fd)
+    this.#fd = -1
+  }
+
+  /** The mapping alone would keep the socket open. */
+  #unmap(): void {
+    const address = this.#c.address(this.#bytes)
+    this.#c.mapOver(address, this.#bytes.length, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_FIXED, -1)
+  }
+
+  /** The kernel starts from 0 again after each reading. */
+  #readStatistics(): void {
+    if (this.#fd < 0) return
+    const length = Uint32Array.of(4 * STATS_WORDS)
+    if (this.#c.getsockopt(this.#fd, SOL_PACKET, PACKET_STATISTICS, this.#statistics, length) < 0) return
+    this.#drops += this.#statistics[STATS_DROPS]!
+    this.#freezes += this.#statistics[STATS_FREEZES]!
+  }
+
+  #bind(): void {
+    const address = new DataView(new ArrayBuffer(SOCKADDR_LL_BYTES))
+    address.setUint16(SLL_FAMILY, AF_PACKET, true)
+    address.setUint16(SLL_PROTOCOL, ETH_P_ALL)
+    if (this.#c.bind(this.#fd, address, SOCKADDR_LL_BYTES) < 0) throw new SyscallError('bind', this.#c.errno(), SUBJECT)
+  }
+}
+
+/** Why this process cannot open packet sockets, or undefined when it can. */
+export function packetSocketsUnavailable(): string | undefined {
+  const c = libc()
+  const fd = c.socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0)
+  const errno = c.errno()
+  closeDescriptor(fd)
+  if (fd >= 0) return undefined
+  if (errno === EPERM) return 'packet sockets need CAP_NET_RAW.'
+  return new SyscallError('socket', errno, 'AF_PACKET').message.split('\n')[0]
+}
+
+function configure(fd: number, { blocks, blockBytes, retireMs, filter }: PacketRingOptions): void {
+  const c = libc()
+  filter.attach(fd, SUBJECT)
+  setOption(fd, SOL_PACKET, PACKET_VERSION, TPACKET_V3, SUBJECT)
+  // Linux 4.20. Without it the filter refuses our own packets one by one, so a failure is no trouble.
+  c.setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, Int32Array.of(1), 4)
+  const frames = (blocks * blockBytes) / FRAME_BYTES
+  const request = Uint32Array.of(blockBytes, blocks, FRAME_BYTES, frames, retireMs, 0, 0)
+  if (c.setsockopt(fd, SOL_PACKET, PACKET_RX_RING, request, 4 * TPACKET_REQ3_WORDS) < 0)
+    throw new SyscallError('setsockopt', c.errno(), `${SUBJECT} of ${blocks * blockBytes} bytes`)
+}
+
+/** A group of one: only a group has the kernel put IPv4 fragments together. */
+function joinGroup(fd: number): void {
+  const flags = PACKET_FANOUT_FLAG_UNIQUEID | PACKET_FANOUT_FLAG_DEFRAG
+  const value = (more: number): number => ((flags | more | PACKET_FANOUT_HASH) << 16) | 0
+  const c = libc()
+  const best = Int32Array.of(value(PACKET_FANOUT_FLAG_IGNORE_OUTGOING))
+  if (c.setsockopt(fd, SOL_PACKET, PACKET_FANOUT, best, 4) === 0) return
+  setOption(fd, SOL_PACKET, PACKET_FANOUT, value(0), SUBJECT)
+}

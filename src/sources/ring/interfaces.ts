@@ -1,0 +1,58 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
+import { indexOfUpDevice } from '../../dgram-extended/up-device.ts'
+import type { Listener } from '../source.ts'
+import type { RingInterface } from './tunnel-filter.ts'
+
+const ANY_ADDRESS: readonly string[] = ['0.0.0.0', '::']
+
+/**
+ * The interfaces that packets for these listeners come in on, of those that are up: the one that is named, or those that
+ * hold an address that is listened on, and loopback, which packets from this host itself take.
+ *
+ * A port of a bridge or a bond does not count: what it receives arrives once more on the bridge or the bond.
+ */
+export function ringInterfaces(listeners: readonly Listener[], named: string | undefined): RingInterface[] {
+  if (named !== undefined) return withIndex([named], new Map())
+  const addresses = networkInterfaces()
+  const all = listeners.some(({ host }) => host === undefined || ANY_ADDRESS.includes(plain(host)))
+  const hosts = new Set(listeners.map(({ host }) => host && plain(host)))
+  const holding = Object.entries(addresses).filter(
+    ([, own = []]) => all || own.some(({ address }) => hosts.has(address)),
+  )
+  const names = holding.map(([name]) => name).filter((name) => !isPort(name))
+  if (names.length === 0) return []
+  const loopback = Object.entries(addresses).filter(([, own = []]) => own.some(({ internal }) => internal))
+  return withIndex([...new Set([...names, ...loopback.map(([name]) => name)])], vlanParents())
+}
+
+function withIndex(names: readonly string[], parents: ReadonlyMap<string, string>): RingInterface[] {
+  const shared = new Set(names.map((name) => parents.get(name)))
+  return names
+    .map((name) => ({ name, index: indexOfUpDevice(name), untaggedOnly: shared.has(name) }))
+    .filter(({ index }) => index !== 0)
+}
+
+/** Without the zone of a link-local address, in the form that Node.js gives addresses. */
+function plain(host: string): string {
+  const [address = ''] = host.split('%')
+  return address.includes(':') ? new URL(`http://[${address}]`).hostname.slice(1, -1) : address
+}
+
+function isPort(name: string): boolean {
+  return existsSync(`/sys/class/net/${name}/brport`) || existsSync(`/sys/class/net/${name}/bonding_slave`)
+}
+
+/** VLAN interface -> the one below it. Lines of /proc/net/vlan/config: "eth0.10 | 10 | eth0". */
+function vlanParents(): Map<string, string> {
+  try {
+    const lines = readFileSync('/proc/net/vlan/config', 'latin1').split('\n').slice(2)
+    return new Map(
+      lines
+        .map((line) => line.split('|').map((part) => part.trim()))
+        .map(([name = '', , parent = '']) => [name, parent]),
+    )
+  } catch {
+    return new Map()
+  }
+}

@@ -1,0 +1,170 @@
+import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, EXIT_USAGE, Failure } from '../../config/terms/failure.ts'
+import { DiscardSocket } from '../../dgram-extended/discard-socket.ts'
+import { systemCallsUnavailable } from '../../dgram-extended/libc.ts'
+import { PacketRing } from '../../dgram-extended/packet-ring.ts'
+import { Poller } from '../../dgram-extended/poller.ts'
+import { SyscallError } from '../../dgram-extended/syscall-error.ts'
+import type { FrameBatch } from '../../frames/frame-batch.ts'
+import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from '../../wire/ether-type.ts'
+import { LINKTYPE_RAW } from '../../wire/link-type.ts'
+import { uint16 } from '../../wire/read.ts'
+import { ENCAPSULATIONS } from '../../wire/registry.ts'
+import { IPPROTO_UDP } from '../../wire/udp.ts'
+import type { Listener, Source, SourceContext, SourcePlan, SourceType } from '../source.ts'
+import { describeListener, socketAddresses } from '../udp-listeners.ts'
+import { InterfaceWatch } from './interface-watch.ts'
+import { tunnelFilter } from './tunnel-filter.ts'
+
+/** More than a block holds of 200-byte frames: a batch then is a block. */
+const BATCH_ROWS = 1024
+/** Holds any packet there can be, and fits the cache of a core. */
+const BLOCK_BYTES = 1 << 18
+/** Fewer, and the kernel would wait for us at every block. */
+const FEWEST_BLOCKS = 4
+/** A block that is not full comes after this: the delay of a lonely packet. */
+const RETIRE_MS = 10
+const VLAN_TAG_BYTES = 4
+
+const NEEDS_RAW =
+  'Run it as root, or give the capability: "setcap cap_net_raw+ep" on the node binary, AmbientCapabilities=CAP_NET_RAW in a systemd unit, --cap-add NET_RAW in Docker.'
+
+/** A packet ring over the interfaces that the tunnels come in on. Its packets start with the outer IP header. */
+class RingSource implements Source {
+  readonly description: readonly string[]
+  readonly warnings: readonly string[] = [
+    "The ring sees packets before this host's firewall and NAT: what they refuse is collected, too; --allow-from chooses senders.",
+  ]
+  readonly #ring: PacketRing
+  readonly #poller: Poller
+  readonly #watch: InterfaceWatch
+  readonly #listeners: readonly Listener[]
+  readonly #discards: readonly DiscardSocket[]
+
+  constructor(plan: SourcePlan, context: SourceContext) {
+    this.#listeners = plan.listeners
+    this.#watch = new InterfaceWatch(plan.listeners, plan.interface, context.say)
+    if (this.#watch.interfaces.length === 0) throw noInterface(plan)
+    this.#ring = openRing(plan, context, this.#watch)
+    this.#poller = new Poller([this.#ring.fd])
+    this.#discards = openDiscards(plan.listeners)
+    const sockets = socketAddresses(plan.listeners).map(({ listener, address }) =>
+      describeListener(address, listener.port, listener.encapsulation),
+    )
+    this.description = [`${sockets.join(', ')} by a ring on ${this.#watch.names}`]
+  }
+
+  receive(batch: FrameBatch, maxRows: number, milliseconds: number): number {
+    if (this.#watch.changed()) this.#ring.setFilter(tunnelFilter(this.#listeners, this.#watch.interfaces))
+    let count = this.#ring.receive(batch, maxRows)
+    if (count === 0 && milliseconds > 0 && this.#poller.wait(milliseconds) > 0) {
+      count = this.#ring.receive(batch, maxRows)
+    }
+    batch.count = count
+    batch.linkType.fill(LINKTYPE_RAW, 0, count)
+    if (this.#ring.others > 0) this.#skipTags(batch)
+    return count
+  }
+
+  kernelDrops(): number {
+    return this.#ring.kernelDrops()
+  }
+
+  close(): void {
+    for (const discard of this.#discards) discard.close()
+    this.#ring.close()
+  }
+
+  /** A second VLAN tag is still there, in front of the IP header. */
+  #skipTags(batch: FrameBatch): void {
+    for (let row = 0; row < batch.count; row++) {
+      const protocol = this.#ring.protocols[row]!
+      let type = ((protocol & 0xff) << 8) | (protocol >> 8)
+      while (type !== ETHERTYPE_IPV4 && type !== ETHERTYPE_IPV6 && batch.captured[row]! >= VLAN_TAG_BYTES) {
+        type = uint16(batch.bytes, batch.offset[row]! + VLAN_TAG_BYTES - 2)
+        batch.offset[row]! += VLAN_TAG_BYTES
+        batch.captured[row]! -= VLAN_TAG_BYTES
+        batch.wireLength[row]! -= VLAN_TAG_BYTES
+      }
+    }
+  }
+}
+
+function openRing(plan: SourcePlan, context: SourceContext, watch: InterfaceWatch): PacketRing {
+  try {
+    return PacketRing.open({
+      memory: context.memory,
+      byteOffset: context.byteOffset,
+      blocks: blocksOf(plan),
+      blockBytes: BLOCK_BYTES,
+      retireMs: RETIRE_MS,
+      rows: BATCH_ROWS,
+      filter: tunnelFilter(plan.listeners, watch.interfaces),
+    })
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error
+    if (error.code === 'EPERM') {
+      throw new Failure(EXIT_NO_PERMISSION, 'The ring engine needs CAP_NET_RAW.', `${NEEDS_RAW} Or use --engine udp.`)
+    }
+    if (error.code === 'ENOMEM') {
+      const what = `The kernel has no memory for a ring of ${blocksOf(plan) * BLOCK_BYTES} bytes.`
+      throw new Failure(EXIT_UNAVAILABLE, what, 'Lower --buffer.')
+    }
+    if (error.code === 'EAFNOSUPPORT') {
+      throw new Failure(EXIT_UNAVAILABLE, 'This kernel has no packet sockets (AF_PACKET).', 'Use --engine udp.')
+    }
+    throw error
+  }
+}
+
+/** One that cannot be opened need not be: somebody has the port, and answers nobody "unreachable"; or there is no IPv6. */
+function openDiscards(listeners: readonly Listener[]): DiscardSocket[] {
+  const sockets: DiscardSocket[] = []
+  for (const { listener, address } of socketAddresses(listeners)) {
+    const protocol = ENCAPSULATIONS[listener.encapsulation]!.ipProtocol ?? IPPROTO_UDP
+    try {
+      sockets.push(DiscardSocket.open({ address, port: listener.port, protocol }))
+    } catch (error) {
+      if (!(error instanceof SyscallError)) throw error
+    }
+  }
+  return sockets
+}
+
+function noInterface({ interface: named }: SourcePlan): Failure {
+  if (named !== undefined) {
+    return new Failure(
+      EXIT_UNAVAILABLE,
+      `There is no interface ${named}, or it is down.`,
+      '"ip link" lists those there are.',
+    )
+  }
+  return new Failure(
+    EXIT_UNAVAILABLE,
+    'No interface that is up holds an address that is listened on.',
+    'Name the one that packets come in on: --interface DEV; "ip address" lists them.',
+  )
+}
+
+function blocksOf({ buffer }: SourcePlan): number {
+  return Math.max(FEWEST_BLOCKS, Math.ceil(buffer / BLOCK_BYTES))
+}
+
+export const ringSource: SourceType = {
+  engine: 'ring',
+  outerHeaders: true,
+  drain: 'arrived',
+  batchRows: BATCH_ROWS,
+  settleMs: 3 * RETIRE_MS,
+  slabBytes: (plan) => blocksOf(plan) * BLOCK_BYTES,
+  open(plan, context) {
+    const reason = systemCallsUnavailable()
+    if (reason !== undefined) {
+      throw new Failure(EXIT_UNAVAILABLE, `The ring engine cannot run: ${reason}`, 'Use --engine dgram.')
+    }
+    const portless = plan.listeners.find(({ port }) => port === 0)
+    if (portless !== undefined) {
+      throw new Failure(EXIT_USAGE, 'The ring engine cannot choose a port.', 'Give one: --listen :4789.')
+    }
+    return new RingSource(plan, context)
+  },
+}

@@ -1,0 +1,142 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { RingBlocks } from '../../src/dgram-extended/ring-blocks.ts'
+import { columnsOf } from './support.ts'
+
+const OFFSET = 4096
+const BLOCK = 4096
+const BLOCKS = 3
+const ROWS = 8
+/** <linux/if_packet.h>: struct tpacket_block_desc, and in a packet tpacket3_hdr, sockaddr_ll and where the kernel puts the data. */
+const STATUS = 8
+const PACKETS = 12
+const FIRST = 16
+const HEADERS = 48
+const NETWORK = 96
+
+const memory = new SharedArrayBuffer(OFFSET + BLOCKS * BLOCK)
+const view = new DataView(memory)
+const columns = columnsOf(ROWS)
+let ring: RingBlocks
+
+interface Fake {
+  readonly next?: number
+  readonly captured?: number
+  readonly length?: number
+  readonly network?: number
+  readonly etherType?: number
+}
+
+/** Lays a block out as the kernel does, packets 128 bytes apart, and hands it over. */
+function handOver(block: number, packets: readonly Fake[], announced = packets.length, first = HEADERS): void {
+  const start = OFFSET + block * BLOCK
+  view.setUint32(start + PACKETS, announced, true)
+  view.setUint32(start + FIRST, first, true)
+  packets.forEach((packet, i) => {
+    const at = start + HEADERS + 128 * i
+    const last = i === packets.length - 1
+    const words = [packet.next ?? (last ? 0 : 128), 1000 + i, 5 + i, packet.captured ?? 20, packet.length ?? 20, 1]
+    words.forEach((word, k) => {
+      view.setUint32(at + 4 * k, word, true)
+    })
+    view.setUint16(at + 26, packet.network ?? NETWORK, true)
+    view.setUint16(at + 50, packet.etherType ?? 0x0800)
+  })
+  view.setUint32(start + STATUS, 1, true)
+}
+
+const status = (block: number): number => view.getUint32(OFFSET + block * BLOCK + STATUS, true)
+const placeOf = (block: number, i: number): number => OFFSET + block * BLOCK + HEADERS + 128 * i + NETWORK
+const row = (i: number): number[] => [columns.offset[i]!, columns.captured[i]!, columns.wireLength[i]!]
+
+beforeEach(() => {
+  new Uint8Array(memory).fill(0)
+  ring = new RingBlocks(memory, OFFSET, BLOCKS, BLOCK, ROWS)
+})
+
+describe('a sound block', () => {
+  it('gives a row for each packet, in place, with its time', () => {
+    expect(ring.receive(columns, ROWS)).toBe(0)
+    handOver(0, [{}, { captured: 30, length: 900 }, {}])
+    expect(ring.receive(columns, ROWS)).toBe(3)
+    expect([row(0), row(1), row(2)]).toEqual([
+      [placeOf(0, 0), 20, 20],
+      [placeOf(0, 1), 30, 900],
+      [placeOf(0, 2), 20, 20],
+    ])
+    expect([columns.seconds[2], columns.nanoseconds[2], ring.others]).toEqual([1002, 7, 0])
+  })
+
+  it('stays ours until the next call, however few rows that one takes', () => {
+    handOver(0, [{}, {}, {}])
+    expect([ring.receive(columns, 2), status(0)]).toEqual([2, 1])
+    expect([ring.receive(columns, 2), status(0), row(0)]).toEqual([1, 1, [placeOf(0, 2), 20, 20]])
+    expect([ring.receive(columns, 2), status(0)]).toEqual([0, 0])
+  })
+
+  it('follows the one before, round and round', () => {
+    for (let turn = 0; turn < 2 * BLOCKS; turn++) {
+      handOver(turn % BLOCKS, [{}])
+      expect([ring.receive(columns, ROWS), row(0)]).toEqual([1, [placeOf(turn % BLOCKS, 0), 20, 20]])
+    }
+  })
+
+  it('without packets goes back at once', () => {
+    handOver(0, [])
+    expect([ring.receive(columns, ROWS), status(0)]).toEqual([0, 0])
+    handOver(1, [{}])
+    expect(ring.receive(columns, ROWS)).toBe(1)
+  })
+
+  it('tells which packets are not IP', () => {
+    handOver(0, [{}, { etherType: 0x8100 }, { etherType: 0x86dd }])
+    expect([ring.receive(columns, ROWS), ring.others]).toEqual([3, 1])
+    expect(Buffer.from(ring.protocols.buffer).readUInt16BE(2)).toBe(0x8100)
+  })
+})
+
+describe('what cannot be is a row with nothing captured', () => {
+  const refused = [OFFSET, 0, 0]
+
+  it.each([
+    ['more captured than the block has', { captured: BLOCK, length: BLOCK }],
+    ['more captured than there can be', { captured: 0xffff_ffff, length: 0xffff_ffff }],
+    ['more captured than the packet had', { captured: 21, length: 20 }],
+    ['data in front of the packet', { network: 0 }],
+    ['data inside the header', { network: 67 }],
+    ['data behind the block', { network: 0xffff }],
+  ])('%s', (_what, lie) => {
+    handOver(0, [{}, lie, {}])
+    expect(ring.receive(columns, ROWS)).toBe(3)
+    expect([row(0), row(1), row(2)]).toEqual([[placeOf(0, 0), 20, 20], refused, [placeOf(0, 2), 20, 20]])
+  })
+
+  it.each([
+    ['ends too early', 0],
+    ['leads out of the block', BLOCK],
+    ['leads nowhere', 0xffff_fff0],
+    ['is crooked', 129],
+    ['leads to the last bytes of the block', BLOCK - HEADERS - 4],
+  ])('the chain of packets %s: all behind it', (_what, next) => {
+    handOver(0, [{ next }, {}, {}])
+    expect(ring.receive(columns, ROWS)).toBe(3)
+    expect([row(0), row(1), row(2)]).toEqual([[placeOf(0, 0), 20, 20], refused, refused])
+    handOver(1, [{}])
+    expect([ring.receive(columns, ROWS), row(0)]).toEqual([1, [placeOf(1, 0), 20, 20]])
+  })
+
+  it.each([0, BLOCK, 0xffff_fff0])('the first packet is said to be at %i', (first) => {
+    handOver(0, [{}, {}], 2, first)
+    const rows = ring.receive(columns, ROWS)
+    expect(rows).toBe(2)
+    for (let i = 0; i < rows; i++) expect(columns.offset[i]! + columns.captured[i]!).toBeLessThanOrEqual(OFFSET + BLOCK)
+    expect(row(1)).toEqual(refused)
+  })
+
+  it('more packets are announced than fit: as many rows as could have been, and no end is missed', () => {
+    handOver(0, [{}], 0xffff_ffff)
+    let rows = 0
+    for (let count = ring.receive(columns, ROWS); count > 0; count = ring.receive(columns, ROWS)) rows += count
+    expect(rows).toBe(Math.floor(BLOCK / 68))
+    expect(status(0)).toBe(0)
+  })
+})
