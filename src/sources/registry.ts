@@ -1,3 +1,4 @@
+import { EXIT_USAGE, Failure } from '../config/terms/failure.ts'
 import { systemCallsUnavailable } from '../dgram-extended/libc.ts'
 import { packetSocketsUnavailable } from '../dgram-extended/packet-ring.ts'
 import { dgramSource } from './dgram/dgram-source.ts'
@@ -23,12 +24,15 @@ export interface ChosenEngine {
   readonly reason?: { readonly level: NoticeLevel; readonly text: string }
 }
 
-/** The engine that receives from the network: the one that is wanted, or else the best that runs here. */
+/** The engine that receives from the network: the one that is wanted, or else the best that runs here. Throws Failure. */
 export function liveEngine(
   wanted: WantedEngine | undefined,
   listeners: readonly Listener[],
   named: string | undefined,
 ): ChosenEngine {
+  if (named !== undefined && wanted !== 'ring' && wanted !== 'auto') {
+    throw new Failure(EXIT_USAGE, '--interface is for packet rings.', 'Add --engine ring, or leave it out.')
+  }
   if (wanted !== undefined && wanted !== 'auto') return { engine: wanted }
   const noCalls = systemCallsUnavailable()
   if (noCalls !== undefined) {

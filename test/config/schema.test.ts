@@ -80,7 +80,7 @@ describe.each([
 })
 
 test.each([
-  ['engine', 'ring', '--engine: '],
+  ['engine', 'rings', '--engine: '],
   ['buffer', '64', '--buffer: "64" is not a size'],
 ])('collecting refuses %s %s', (key, given, what) => {
   expect(refusal(collectOptions, { ...collect, [key]: given }).what).toContain(what)
