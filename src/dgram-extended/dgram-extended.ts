@@ -1,4 +1,5 @@
 // biome-ignore-all lint/performance/noBarrelFile: this is the package's export `mirror-collector/dgram-extended`, for programs outside, and an export names one file; inside src every import names the file it needs
+export { BpfProgram } from './bpf-program.ts'
 export { DatagramArena, HEADROOM_BYTES } from './datagram-arena.ts'
 export type { DatagramColumns } from './datagram-columns.ts'
 export { systemCallsUnavailable } from './libc.ts'

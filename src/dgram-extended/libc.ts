@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { SYS_bpf, SYS_fsconfig, SYS_fsmount, SYS_fsopen } from './bpf-layout.ts'
 import { SyscallError } from './syscall-error.ts'
 
 // Numbers and layouts below are those of Linux on x86_64 and arm64. Both are little-endian and LP64 and use
@@ -75,6 +76,11 @@ export interface Libc {
   sendmmsg(fd: number, messages: bigint, count: number, flags: number): number
   send(fd: number, bytes: Memory, length: number, flags: number): number
   close(fd: number): number
+  /** `attributes` begins with a union bpf_attr of `bytes` bytes. */
+  bpf(command: number, attributes: Memory, bytes: number): number
+  fsopen(type: Memory, flags: number): number
+  fsconfig(fd: number, command: number, key: null, value: null, aux: number): number
+  fsmount(fd: number, flags: number, attributes: number): number
   /** New memory, anywhere; its address. @throws SyscallError */
   mmap(bytes: number, protection: number, flags: number): bigint
   /** Replaces what is mapped at `address` by memory of `fd`, or by new memory for -1. @throws SyscallError */
@@ -158,6 +164,11 @@ function load(): Libc {
 function prototypes(koffi: typeof import('koffi')): Libc {
   // null is the process itself, which has the C library in it, whatever its file is called (glibc, musl).
   const library = koffi.load(null)
+  // These have no function in every C library. syscall(2) is variadic; on both architectures it is called as any other.
+  const bpf = library.func('int syscall(long, int, void *, unsigned int)')
+  const fsopen = library.func('int syscall(long, const void *, unsigned int)')
+  const fsconfig = library.func('int syscall(long, int, unsigned int, const void *, const void *, int)')
+  const fsmount = library.func('int syscall(long, int, unsigned int, unsigned int)')
   const mmap = library.func('intptr_t mmap(void *, size_t, int, int, int, int64_t)')
   return {
     socket: library.func('int socket(int, int, int)'),
@@ -171,6 +182,10 @@ function prototypes(koffi: typeof import('koffi')): Libc {
     sendmmsg: library.func('int sendmmsg(int, void *, unsigned int, int)'),
     send: library.func('intptr_t send(int, const void *, size_t, int)'),
     close: library.func('int close(int)'),
+    bpf: (command, attributes, bytes) => bpf(SYS_bpf, command, attributes, bytes),
+    fsopen: (type, flags) => fsopen(SYS_fsopen, type, flags),
+    fsconfig: (fd, command, key, value, aux) => fsconfig(SYS_fsconfig, fd, command, key, value, aux),
+    fsmount: (fd, flags, attributes) => fsmount(SYS_fsmount, fd, flags, attributes),
     mmap: (bytes, protection, flags) => {
       const address = BigInt(mmap(null, bytes, protection, flags, -1, 0))
       if (address === MAP_FAILED) throw new SyscallError('mmap', koffi.errno(), `${bytes} bytes`)

@@ -11,6 +11,13 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
   ['socket EMFILE', 'This process has too many files open: raise `ulimit -n`, or LimitNOFILE= in its systemd unit.'],
   ['socket EAFNOSUPPORT', 'The kernel has this address family switched off: use addresses of the other one.'],
   ['connect ENETUNREACH', 'No route leads to the address: `ip route get ADDRESS` tells what the kernel would do.'],
+  [
+    'bpf EPERM',
+    'Loading an eBPF program needs CAP_BPF and CAP_NET_ADMIN (before Linux 5.8: CAP_SYS_ADMIN): run it as root.',
+  ],
+  ['bpf ENOSYS', 'This kernel has no eBPF (CONFIG_BPF_SYSCALL).'],
+  ['fsopen EPERM', 'A file system of its own, unmounted, for the program needs CAP_SYS_ADMIN: run it as root.'],
+  ['fsopen ENOSYS', 'eBPF programs need Linux 5.2 or later.'],
   ['ECONNREFUSED', 'Nobody listens on the port that was sent to: start the receiver first.'],
   ['EMSGSIZE', 'The message is longer than a datagram may be: send fewer bytes each.'],
 ])

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import * as bpf from '../../src/dgram-extended/bpf-layout.ts'
 import * as libc from '../../src/dgram-extended/libc.ts'
 import { CONTROL_BYTES } from '../../src/dgram-extended/message-headers.ts'
 import * as packet from '../../src/dgram-extended/packet-layout.ts'
@@ -22,6 +23,9 @@ const HEADERS = `#define _GNU_SOURCE
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <sys/ioctl.h>
+#include <linux/bpf.h>
+#include <linux/mount.h>
+#include <sys/syscall.h>
 `
 
 /** What a C compiler makes of each expression, with the system's own headers. */
@@ -80,6 +84,12 @@ it('so has every constant of packet sockets', () => {
   expect(loads.map(([, value]) => value)).toEqual(evaluateInC(loads.map(([expression]) => expression)))
 })
 
+it('so has every constant of bpf(2)', () => {
+  const named = Object.entries(bpf).filter(([name]) => !name.startsWith('BPF_ATTR_'))
+  expect(named.length).toBeGreaterThan(9)
+  expect(named.map(([, value]) => value)).toEqual(evaluateInC(named.map(([name]) => name)))
+})
+
 it('every structure is laid out as the C compiler does it', () => {
   const { MMSGHDR_WORDS, IOVEC_WORDS, CMSG_WORDS } = libc
   const layout: [string, number][] = [
@@ -124,6 +134,18 @@ it('every structure is laid out as the C compiler does it', () => {
       2 * packet.FRAME_PROTOCOL,
     ],
     ['TPACKET3_HDRLEN', packet.FRAME_HEADER_BYTES],
+    ['offsetof(union bpf_attr, prog_type)', bpf.BPF_ATTR_PROG_TYPE],
+    ['offsetof(union bpf_attr, insn_cnt)', bpf.BPF_ATTR_INSN_CNT],
+    ['offsetof(union bpf_attr, insns)', bpf.BPF_ATTR_INSNS],
+    ['offsetof(union bpf_attr, license)', bpf.BPF_ATTR_LICENSE],
+    ['offsetof(union bpf_attr, log_level)', bpf.BPF_ATTR_LOG_LEVEL],
+    ['offsetof(union bpf_attr, log_size)', bpf.BPF_ATTR_LOG_SIZE],
+    ['offsetof(union bpf_attr, log_buf)', bpf.BPF_ATTR_LOG_BUF],
+    ['offsetof(union bpf_attr, prog_name)', bpf.BPF_ATTR_PROG_NAME],
+    ['offsetof(union bpf_attr, prog_name) + BPF_OBJ_NAME_LEN', bpf.BPF_ATTR_PROG_LOAD_BYTES],
+    ['offsetof(union bpf_attr, pathname)', bpf.BPF_ATTR_PATHNAME],
+    ['offsetof(union bpf_attr, bpf_fd)', bpf.BPF_ATTR_BPF_FD],
+    ['offsetof(union bpf_attr, file_flags) + 4', bpf.BPF_ATTR_OBJ_PIN_BYTES],
   ]
   const expressions = layout.map(([expression]) => expression)
   expect(layout).toEqual(evaluateInC(expressions).map((value, i) => [expressions[i], value]))
