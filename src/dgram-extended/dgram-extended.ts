@@ -3,6 +3,13 @@ export { BpfProgram } from './bpf-program.ts'
 export { DatagramArena, HEADROOM_BYTES } from './datagram-arena.ts'
 export type { DatagramColumns } from './datagram-columns.ts'
 export { systemCallsUnavailable } from './libc.ts'
+export {
+  type BpfInstruction,
+  type BpfProgram,
+  compileFilter,
+  FilterExpressionError,
+  LibpcapMissingError,
+} from './libpcap.ts'
 export { NodeUdpSocket, type NodeUdpSocketOptions } from './node-udp-socket.ts'
 export { Poller } from './poller.ts'
 export { addressOffset, addressText, familyAt, portAt, SOCKADDR_BYTES, scopeIdAt } from './socket-address.ts'

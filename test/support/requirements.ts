@@ -28,6 +28,7 @@ export type Need =
   | 'root'
   | 'namespaces'
   | 'scapy'
+  | 'libpcap'
   | 'shared-captures'
   | 'shared-prototypes'
   | 'build'
@@ -65,10 +66,16 @@ const checks = new Map<Need, () => boolean>([
   ['root', () => process.getuid?.() === 0],
   ['namespaces', () => isOnPath('ip') && spawnSync('unshare', ['-n', 'true']).status === 0],
   ['scapy', () => scapyPython() !== undefined],
+  ['libpcap', hasLibpcap],
   ['shared-captures', () => existsSync(join(SHARED_CAPTURES, 'INDEX.tsv'))],
   ['shared-prototypes', () => existsSync(join(PROJECT, '../shared/prototypes'))],
   ['build', () => existsSync(BUILT_COMMAND)],
 ])
+
+/** The dynamic linker's own answer, for a library that programs load while they run. */
+function hasLibpcap(): boolean {
+  return spawnSync('/sbin/ldconfig', ['-p'], { encoding: 'utf8' }).stdout?.includes('libpcap.so.') ?? false
+}
 
 const answers = new Map<Need, boolean>()
 
