@@ -2,6 +2,7 @@
 export { BpfProgram } from './bpf-program.ts'
 export { DatagramArena, HEADROOM_BYTES } from './datagram-arena.ts'
 export type { DatagramColumns } from './datagram-columns.ts'
+export type { FramePort } from './frame-port.ts'
 export { systemCallsUnavailable } from './libc.ts'
 export {
   type BpfInstruction,
@@ -11,9 +12,11 @@ export {
   LibpcapMissingError,
 } from './libpcap.ts'
 export { NodeUdpSocket, type NodeUdpSocketOptions } from './node-udp-socket.ts'
+export { PacketSender } from './packet-sender.ts'
 export { Poller } from './poller.ts'
 export { addressOffset, addressText, familyAt, portAt, SOCKADDR_BYTES, scopeIdAt } from './socket-address.ts'
 export { SyscallError } from './syscall-error.ts'
+export { TapDevice, type TapOptions } from './tap-device.ts'
 export { UdpSender, type UdpSenderOptions } from './udp-sender.ts'
 export { UdpSocket, type UdpSocketOptions } from './udp-socket.ts'
 export { readUdpStatistics, type UdpStatistics } from './udp-statistics.ts'

@@ -153,12 +153,16 @@ export function setBuffer(fd: number, force: number, name: number, bytes: number
 }
 
 function load(): Libc {
+  return prototypes(loadKoffi())
+}
+
+/** For the files beside this one that declare further functions. @throws Error as libc() */
+export function loadKoffi(): typeof import('koffi') {
   if (process.platform !== 'linux') throw new Error(`these system calls are Linux's, and this is ${process.platform}`)
   if (process.arch !== 'x64' && process.arch !== 'arm64')
     throw new Error(`structures are laid out for x64 and arm64, and this is ${process.arch}`)
   // require, not import: where koffi is absent this folder must still load, for the fallback on node:dgram.
-  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
-  return prototypes(koffi)
+  return createRequire(import.meta.url)('koffi') as typeof import('koffi')
 }
 
 function prototypes(koffi: typeof import('koffi')): Libc {

@@ -1,9 +1,17 @@
+import { interfaceSink } from './interface/interface-sink.ts'
 import { nullSink } from './null/null-sink.ts'
 import { pcapngSink, pcapSink } from './pcap/pcap-sink.ts'
 import type { SinkType } from './sink.ts'
+import { tapSink } from './tap/tap-sink.ts'
 
 /** Every kind of sink there is: one line each. */
-export const SINKS: readonly SinkType<unknown>[] = [erased(pcapSink), erased(pcapngSink), erased(nullSink)]
+export const SINKS: readonly SinkType<unknown>[] = [
+  erased(pcapSink),
+  erased(pcapngSink),
+  erased(tapSink),
+  erased(interfaceSink),
+  erased(nullSink),
+]
 
 export function sinkTypeNamed(type: string): SinkType<unknown> | undefined {
   return SINKS.find((sink) => sink.type === type)

@@ -79,7 +79,8 @@ const OVERFLOW = 2
 const WRITTEN = 3
 const BYTES = 4
 const ERROR = 5
-const SINK_WORDS = 6
+const UNFIT = 6
+const SINK_WORDS = 7
 
 /** A sink's accounting. The half in the pipeline writes the first three counters, the half that sends the others. */
 export class SinkCounters {
@@ -113,10 +114,11 @@ export class SinkCounters {
   }
 
   /** The sending half reports totals, which replace the ones before. */
-  setSent(written: number, bytes: number, failed: number): void {
+  setSent(written: number, bytes: number, failed: number, unfit: number = 0): void {
     this.#words[WRITTEN] = written
     this.#words[BYTES] = bytes
     this.#words[ERROR] = failed
+    this.#words[UNFIT] = unfit
   }
 
   /** The sending half is gone: what was offered and has come to no end never will. */
@@ -129,6 +131,7 @@ export class SinkCounters {
     const reasons: [string, number][] = [
       ['not-selected', this.#words[NOT_SELECTED]!],
       ['sink-overflow', this.#words[OVERFLOW]!],
+      ['frame-size', this.#words[UNFIT]!],
       ['sink-error', this.#words[ERROR]!],
     ]
     for (const [reason, frames] of reasons) if (frames > 0) result[reason] = frames

@@ -1,13 +1,10 @@
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { expect } from 'vitest'
 import * as bpf from '../../src/dgram-extended/bpf-layout.ts'
 import * as libc from '../../src/dgram-extended/libc.ts'
 import { CONTROL_BYTES } from '../../src/dgram-extended/message-headers.ts'
 import * as packet from '../../src/dgram-extended/packet-layout.ts'
 import { requires } from '../support/requirements.ts'
+import { evaluateInC } from './evaluate-in-c.ts'
 
 const HEADERS = `#define _GNU_SOURCE
 #include <stdio.h>
@@ -28,20 +25,6 @@ const HEADERS = `#define _GNU_SOURCE
 #include <sys/syscall.h>
 `
 
-/** What a C compiler makes of each expression, with the system's own headers. */
-function evaluateInC(expressions: readonly string[]): number[] {
-  const folder = mkdtempSync(join(tmpdir(), 'libc-'))
-  try {
-    const prints = expressions.map((expression) => `printf("%ld\\n", (long)(${expression}));`)
-    writeFileSync(join(folder, 'a.c'), `${HEADERS}int main(void) {\n${prints.join('\n')}\n}\n`)
-    const compiled = spawnSync('gcc', ['-o', join(folder, 'a'), join(folder, 'a.c')], { encoding: 'utf8' })
-    if (compiled.status !== 0) throw new Error(compiled.stderr)
-    return spawnSync(join(folder, 'a'), { encoding: 'utf8' }).stdout.trim().split('\n').map(Number)
-  } finally {
-    rmSync(folder, { recursive: true })
-  }
-}
-
 const it = requires('linux', 'gcc')
 
 it('every constant has the value of its name in the C headers', () => {
@@ -53,7 +36,7 @@ it('every constant has the value of its name in the C headers', () => {
   ]
   const exported = new Map<string, unknown>(Object.entries(libc))
   expect(names.map((name) => [name, exported.get(name)])).toEqual(
-    evaluateInC(names).map((value, i) => [names[i], value]),
+    evaluateInC(HEADERS, names).map((value, i) => [names[i], value]),
   )
 })
 
@@ -148,7 +131,7 @@ it('every structure is laid out as the C compiler does it', () => {
     ['offsetof(union bpf_attr, file_flags) + 4', bpf.BPF_ATTR_OBJ_PIN_BYTES],
   ]
   const expressions = layout.map(([expression]) => expression)
-  expect(layout).toEqual(evaluateInC(expressions).map((value, i) => [expressions[i], value]))
+  expect(layout).toEqual(evaluateInC(HEADERS, expressions).map((value, i) => [expressions[i], value]))
 })
 
 requires('linux')('system calls can be made here', () => {

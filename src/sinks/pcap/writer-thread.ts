@@ -16,6 +16,7 @@ const LATE_SECONDS = 1
 /** Puts records into files: whatever the disk does, only this thread waits for it. */
 class FileWriter implements Sender {
   readonly usesEventLoop: boolean = false
+  readonly unfit: number = 0
   readonly #thread: SinkThread<FileOptions>
   readonly #files: CaptureFiles
   #gaveUp = false

@@ -18,6 +18,8 @@ export interface Sender {
   readonly written: number
   readonly bytes: number
   readonly failed: number
+  /** Frames too long or too short for the target, whatever state it is in. */
+  readonly unfit: number
   /** Opens what can be opened before the first frame. @throws Failure */
   open(): void | Promise<void>
   /** Takes the segment that the consumer's fields describe. Its bytes are borrowed until commit() is done. */
@@ -97,7 +99,7 @@ async function run<Options>(
     if (wasSent) {
       await sender.commit()
       consumer.release()
-      counters.setSent(sender.written, sender.bytes, sender.failed)
+      report(sender, counters)
     } else if (isClosed) break
     if (thread.reopenRequests !== reopened) sender.reopen()
     reopened = thread.reopenRequests
@@ -107,7 +109,11 @@ async function run<Options>(
   }
   if (consumer.abandoned()) await sender.discard()
   else await sender.close()
-  counters.setSent(sender.written, sender.bytes, sender.failed)
+  report(sender, counters)
+}
+
+function report(sender: Sender, counters: SinkCounters): void {
+  counters.setSent(sender.written, sender.bytes, sender.failed, sender.unfit)
 }
 
 function addSome(sender: Sender, consumer: RecordConsumer): boolean {
