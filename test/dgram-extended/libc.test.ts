@@ -47,7 +47,12 @@ it('so has every constant of packet sockets', () => {
   // Younger than the headers of the oldest systems this runs on: as Linux 5.19 has it.
   const known = named.filter(([name]) => name !== 'PACKET_FANOUT_FLAG_IGNORE_OUTGOING')
   expect(known.length).toBeGreaterThan(18)
-  expect(known.map(([, value]) => value)).toEqual(evaluateInC(known.map(([name]) => name)))
+  expect(known.map(([, value]) => value)).toEqual(
+    evaluateInC(
+      HEADERS,
+      known.map(([name]) => name),
+    ),
+  )
   const loads: [string, number][] = [
     ['BPF_LD|BPF_ABS', packet.BPF_LOAD_ABSOLUTE],
     ['BPF_LD|BPF_IND', packet.BPF_LOAD_INDEXED],
@@ -64,7 +69,12 @@ it('so has every constant of packet sockets', () => {
     ['(unsigned)(SKF_AD_OFF+SKF_AD_IFINDEX)', packet.AD_IFINDEX],
     ['(unsigned)(SKF_AD_OFF+SKF_AD_VLAN_TAG_PRESENT)', packet.AD_VLAN_TAG_PRESENT],
   ]
-  expect(loads.map(([, value]) => value)).toEqual(evaluateInC(loads.map(([expression]) => expression)))
+  expect(loads.map(([, value]) => value)).toEqual(
+    evaluateInC(
+      HEADERS,
+      loads.map(([expression]) => expression),
+    ),
+  )
 })
 
 it('so has every constant of bpf(2)', () => {
