@@ -5,10 +5,10 @@ export type { DatagramColumns } from './datagram-columns.ts'
 export type { FramePort } from './frame-port.ts'
 export { systemCallsUnavailable } from './libc.ts'
 export {
-  type BpfInstruction,
-  type BpfProgram,
   compileFilter,
   FilterExpressionError,
+  type FilterInstruction,
+  type FilterProgram,
   LibpcapMissingError,
 } from './libpcap.ts'
 export { NodeUdpSocket, type NodeUdpSocketOptions } from './node-udp-socket.ts'

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { systemCallsUnavailable } from './libc.ts'
 
 /** One instruction of a classic BPF program, as <pcap/bpf.h> has it (struct bpf_insn). */
-export interface BpfInstruction {
+export interface FilterInstruction {
   /** 16 bits: class, size and mode, or class, operation and source. */
   readonly code: number
   /** Conditional jumps: instructions to pass over where the condition holds; 8 bits. */
@@ -14,8 +14,8 @@ export interface BpfInstruction {
 }
 
 /** Classic BPF, as libpcap compiles it. Plain objects, so that it can be sent to another thread. */
-export interface BpfProgram {
-  readonly instructions: readonly BpfInstruction[]
+export interface FilterProgram {
+  readonly instructions: readonly FilterInstruction[]
 }
 
 /** libpcap cannot make a filter of the expression. The message has two lines: what libpcap says, and where to look. */
@@ -79,7 +79,7 @@ let loaded: Libpcap | undefined
  * @param snapLength what the program returns for frames that it takes; 0 is returned for the others
  * @throws FilterExpressionError, LibpcapMissingError
  */
-export function compileFilter(expression: string, linkType: number, snapLength: number): BpfProgram {
+export function compileFilter(expression: string, linkType: number, snapLength: number): FilterProgram {
   // To C the text ends there, and what is left of it would be another filter.
   if (expression.includes('\0')) throw new FilterExpressionError(expression, 'it has a NUL character')
   loaded ??= load()
@@ -92,7 +92,7 @@ export function compileFilter(expression: string, linkType: number, snapLength: 
   }
 }
 
-function compile(libpcap: Libpcap, pcap: bigint, expression: string): BpfProgram {
+function compile(libpcap: Libpcap, pcap: bigint, expression: string): FilterProgram {
   const program = new BigUint64Array(2)
   if (libpcap.compile(pcap, program, expression, OPTIMIZE, NETMASK_UNKNOWN) !== 0)
     throw new FilterExpressionError(expression, libpcap.geterr(pcap))
@@ -105,7 +105,7 @@ function compile(libpcap: Libpcap, pcap: bigint, expression: string): BpfProgram
   }
 }
 
-function readInstruction(view: DataView, at: number): BpfInstruction {
+function readInstruction(view: DataView, at: number): FilterInstruction {
   return {
     code: view.getUint16(at, true),
     jt: view.getUint8(at + 2),
