@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
-import { collectOptions, decapOptions, LOG_LEVELS, parseOptions } from '../config/schema.ts'
+import { collectOptions, decapOptions, HEADER_LAYERS, LOG_LEVELS, parseOptions } from '../config/schema.ts'
 import { EXIT_USAGE, Failure, toFailureMessage } from '../config/terms/failure.ts'
 import { SINKS } from '../sinks/registry.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
@@ -74,6 +74,12 @@ function addPipelineOptions(command: Command): Command {
       'take off so many tunnels, one inside the other; max: all (default 1, and VXLAN in Geneve)',
     )
     .option('--snaplen <bytes>', 'keep so many bytes of each frame (default 262144: all)')
+    .addOption(
+      new Option('--headers <layer>', "keep headers only: up to the link's, network's or transport's").choices([
+        ...HEADER_LAYERS,
+      ]),
+    )
+    .option('--fix-checksums', 'complete the checksums that senders had left to their network cards')
     .option('--count <frames>', 'stop after so many frames')
     .option('--duration <time>', 'stop after so long, e.g. 60s')
     .option('--stats <time>', 'log statistics so often, e.g. 10s')

@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly strict: boolean
   readonly depth?: PipelineOptions['depth']
   readonly snaplen: number
+  readonly headers?: PipelineOptions['headers']
+  readonly fixChecksums: boolean
   readonly count: number
   readonly duration?: number | undefined
   readonly stats?: number | undefined
@@ -81,6 +83,8 @@ function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
     wanted: run.vni,
     allowFrom: run.allowFrom,
     snapLength: run.snaplen,
+    headers: run.headers,
+    fixChecksums: run.fixChecksums,
     count: run.count,
   }
 }

@@ -18,6 +18,8 @@ const OFFLINE_ONLY = problem(
   'an IP protocol of its own is read from capture files only',
   'Capture it with tcpdump and use decap, or have the senders put it into UDP.',
 )
+/** Link, network, transport. */
+export const HEADER_LAYERS = ['l2', 'l3', 'l4'] as const
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
 const networks = z.string().transform((text, context) => {
@@ -50,6 +52,8 @@ const pipelineOptions = {
       problem(`is above ${LARGEST_SNAP_LENGTH}`, 'Leave it out to keep whole frames.'),
     )
     .default(LARGEST_SNAP_LENGTH),
+  headers: z.enum(HEADER_LAYERS).optional(),
+  fixChecksums: z.boolean().default(false),
   count: positiveInteger.default(Number.POSITIVE_INFINITY),
   duration: duration.optional(),
   stats: duration.optional(),

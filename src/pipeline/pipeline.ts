@@ -12,6 +12,7 @@ import { OK, VERDICTS, type Verdict } from '../wire/verdict.ts'
 import { AdmitStep } from './admit.ts'
 import { DecapsulateStep } from './decapsulate.ts'
 import { FanOut, type Outlet } from './fan-out.ts'
+import { FinishStep } from './finish.ts'
 import { NestedTunnels } from './nested.ts'
 import { OuterStep } from './outer.ts'
 import { COUNTED_PEERS, COUNTED_TUNNELS, INCOMPLETE_DATAGRAMS, type PipelinePlan, type SinkPlan } from './plan.ts'
@@ -19,7 +20,7 @@ import { RebuildStep } from './rebuild.ts'
 import { HELD } from './step.ts'
 import { outerTunnels } from './tunnel-table.ts'
 
-/** Walks a batch from the source to the sinks: outer headers, tunnel, admission, rebuilding, fan-out. */
+/** Walks a batch from the source to the sinks: outer headers, tunnel, admission, rebuilding, finishing, fan-out. */
 export class Pipeline {
   readonly counters: PipelineCounters
   /** Absent where nothing depends on who sends: asking the kernel for it would cost 50 ns a datagram. */
@@ -29,17 +30,19 @@ export class Pipeline {
   readonly #decapsulate: DecapsulateStep
   readonly #admit: AdmitStep
   readonly #rebuild: RebuildStep
+  readonly #finish: FinishStep
   readonly #fanOut: FanOut
   /** Frames of the batch by verdict. */
   readonly #tally: Uint32Array = new Uint32Array(VERDICTS.length)
 
-  private constructor(plan: PipelinePlan, bytes: Uint8Array, outlets: readonly Outlet[]) {
+  private constructor(plan: PipelinePlan, batch: FrameBatch, outlets: readonly Outlet[]) {
     const source = sourceType(plan.source.engine)
     this.counters = new PipelineCounters(plan.counters)
     if (plan.allowFrom.length > 0) this.peers = new PeerTable(COUNTED_PEERS, new CidrList(plan.allowFrom))
     this.#tunnelCounts = new TunnelCounts(plan.tunnelCounts, COUNTED_TUNNELS)
     if (source.outerHeaders) {
-      const reassembler = new Reassembler(bytes, source.slabBytes(plan.source), reassemblerSlots(source.batchRows))
+      const slots = reassemblerSlots(source.batchRows)
+      const reassembler = new Reassembler(batch.bytes, source.slabBytes(plan.source), slots)
       this.#outer = new OuterStep(outerTunnels(plan.source.listeners), this.peers, reassembler, this.counters)
     }
     this.#decapsulate = new DecapsulateStep(
@@ -47,13 +50,14 @@ export class Pipeline {
       new NestedTunnels(plan.depth, plan.source.listeners),
     )
     this.#admit = new AdmitStep(plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined)
-    this.#rebuild = new RebuildStep(plan.snapLength)
+    this.#rebuild = new RebuildStep(this.counters)
+    this.#finish = new FinishStep(plan, batch)
     this.#fanOut = new FanOut(outlets, source.batchRows)
   }
 
-  /** `bytes`: the slab. */
-  static async create(plan: PipelinePlan, bytes: Uint8Array): Promise<Pipeline> {
-    return new Pipeline(plan, bytes, await Promise.all(plan.sinks.map(openOutlet)))
+  /** `batch`: the one that will be processed. */
+  static async create(plan: PipelinePlan, batch: FrameBatch): Promise<Pipeline> {
+    return new Pipeline(plan, batch, await Promise.all(plan.sinks.map(openOutlet)))
   }
 
   /** Takes the batch from what the source made of it to where every frame is counted and every sink has seen it. */
@@ -95,7 +99,9 @@ export class Pipeline {
     if (tunnel !== OK) return tunnel
     const admission = this.#admit.judge(batch, row)
     if (admission !== OK) return admission
-    return this.#rebuild.judge(batch, row)
+    const rebuilt = this.#rebuild.judge(batch, row)
+    if (rebuilt !== OK) return rebuilt
+    return this.#finish.judge(batch, row)
   }
 
   #countVerdicts(): void {

@@ -2,6 +2,7 @@ import type { SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import type { IdRange } from '../frames/number-set.ts'
 import type { SinkWiring } from '../sinks/sink.ts'
 import type { NoticeLevel, SourcePlan } from '../sources/source.ts'
+import type { FinishOptions } from './finish.ts'
 import type { Depth } from './nested.ts'
 
 /** A sink as the pipeline's worker gets it. */
@@ -15,7 +16,7 @@ export interface SinkPlan {
 }
 
 /** What the frames go through, as the user wants it. */
-export interface PipelineOptions {
+export interface PipelineOptions extends FinishOptions {
   readonly source: SourcePlan
   readonly strict: boolean
   /** Tunnels to take off each frame at most; see NestedTunnels. */
@@ -24,8 +25,6 @@ export interface PipelineOptions {
   readonly wanted: readonly IdRange[]
   /** Networks that tunnels may come from; empty = all. */
   readonly allowFrom: readonly string[]
-  /** Bytes to keep of each frame. */
-  readonly snapLength: number
   /** Stop after so many frames; Infinity = never. */
   readonly count: number
 }

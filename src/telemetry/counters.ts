@@ -4,7 +4,8 @@ const RECEIVED = 0
 const KERNEL_DROPPED = 1
 const DELIVERED = 2
 const HELD = 3
-const FIRST_VERDICT = 4
+const CUT_AT_SOURCE = 4
+const FIRST_VERDICT = 5
 const PIPELINE_WORDS = FIRST_VERDICT + VERDICTS.length
 
 /**
@@ -41,6 +42,15 @@ export class PipelineCounters {
   /** Fragments that wait for others: neither delivered nor dropped yet. */
   set held(pieces: number) {
     this.#words[HELD] = pieces
+  }
+
+  /** Frames delivered or not that had been cut before they were put into their tunnel. */
+  get cutAtSource(): number {
+    return this.#words[CUT_AT_SOURCE]!
+  }
+
+  addCutAtSource(frames: number): void {
+    this.#words[CUT_AT_SOURCE]! += frames
   }
 
   addReceived(frames: number): void {

@@ -14,6 +14,8 @@ export interface Report {
   /** VNI -> frames delivered; `other` holds those beyond the ones counted one by one. */
   readonly vnis: Record<string, number>
   readonly sinks: readonly SinkReport[]
+  /** Frames that were cut before they were put into their tunnel; absent where there were none. */
+  readonly cutAtSource?: number
 }
 
 export interface SinkReport {
@@ -40,6 +42,7 @@ export function buildReport(
       bytes: sink.bytes,
       dropped: sink.dropped(),
     })),
+    ...(counters.cutAtSource > 0 && { cutAtSource: counters.cutAtSource }),
   }
 }
 
@@ -52,6 +55,7 @@ export function closingLines(report: Report): string {
     `${report.received} packets received`,
     `${report.kernelDropped} packets dropped by kernel`,
   ]
+  if (report.cutAtSource !== undefined) lines.push(`${report.cutAtSource} frames had been cut by the mirror`)
   if (total > 0) lines.push(`${total} packets not delivered: ${reasons(lost)}`)
   for (const sink of report.sinks) {
     const own = Object.entries(sink.dropped)

@@ -1,4 +1,4 @@
-import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from './ether-type.ts'
+import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, isVlanTag, VLAN_TAG_BYTES } from './ether-type.ts'
 import {
   LINKTYPE_ETHERNET,
   LINKTYPE_IPV4,
@@ -11,13 +11,6 @@ import {
 } from './link-type.ts'
 import { uint16 } from './read.ts'
 import { BAD_OUTER, OK, UNKNOWN_ENCAPSULATION, type Verdict } from './verdict.ts'
-
-const ETHERTYPE_8021Q = 0x8100
-const ETHERTYPE_8021AD = 0x88a8
-/** What switches used for stacked tags before 802.1ad. */
-const ETHERTYPE_QINQ = 0x9100
-const ETHERTYPE_QINQ_OTHER = 0x9200
-const VLAN_TAG_BYTES = 4
 
 /** Destination, source, EtherType: IEEE 802.3 without the frame check sequence, which tunnels leave out. */
 export const ETHERNET_HEADER_BYTES = 14
@@ -76,13 +69,4 @@ export class LinkHeader {
     this.etherType = version === 4 ? ETHERTYPE_IPV4 : ETHERTYPE_IPV6
     return OK
   }
-}
-
-function isVlanTag(etherType: number): boolean {
-  return (
-    etherType === ETHERTYPE_8021Q ||
-    etherType === ETHERTYPE_8021AD ||
-    etherType === ETHERTYPE_QINQ ||
-    etherType === ETHERTYPE_QINQ_OTHER
-  )
 }

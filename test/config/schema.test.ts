@@ -15,6 +15,7 @@ test('collecting needs a sink, and has defaults for all else', () => {
     allowFrom: [],
     strict: false,
     snaplen: 262_144,
+    fixChecksums: false,
     count: Number.POSITIVE_INFINITY,
     logLevel: 'info',
     quiet: false,
@@ -36,6 +37,8 @@ test.each([
   ['stats', '10s', 10_000],
   ['report', '-', '-'],
   ['strict', true, true],
+  ['headers', 'l3', 'l3'],
+  ['fixChecksums', true, true],
   ['quiet', true, true],
 ])('both commands take %s', (key, given, value) => {
   expect(parseOptions(collectOptions, { ...collect, [key]: given })).toMatchObject({ [key]: value })

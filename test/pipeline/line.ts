@@ -77,6 +77,8 @@ export class Line {
       wanted: [],
       allowFrom: [],
       snapLength: 262_144,
+      fixChecksums: false,
+      headers: undefined,
       count: Number.POSITIVE_INFINITY,
       ...options,
       slab: line.batch.bytes.buffer as SharedArrayBuffer,
@@ -90,7 +92,7 @@ export class Line {
         wanted: sinks[i]!,
       })),
     }
-    line.#pipeline = await Pipeline.create(plan, line.batch.bytes)
+    line.#pipeline = await Pipeline.create(plan, line.batch)
     return line
   }
 
