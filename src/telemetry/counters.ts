@@ -119,6 +119,11 @@ export class SinkCounters {
     this.#words[NOT_SELECTED]! += frames
   }
 
+  /** Frames that found the queue full. */
+  get overflow(): number {
+    return this.#words[OVERFLOW]!
+  }
+
   addOverflow(frames: number): void {
     this.#words[OVERFLOW]! += frames
   }

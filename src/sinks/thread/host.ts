@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { Failure, type FailureMessage, toFailureMessage } from '../../config/terms/failure.ts'
 import { closeRecordQueue, createRecordQueue } from '../../frames/record-queue.ts'
 import type { OpenSink, SinkContext } from '../sink.ts'
+import { OverflowNotice } from './overflow-notice.ts'
 import { REQUEST_HURRY, REQUEST_REOPEN, REQUEST_WORDS, type ThreadMessage, type ThreadWiring } from './wiring.ts'
 
 /** What differs between sinks that send from a thread of their own. */
@@ -34,17 +35,20 @@ export async function startSinkThread<Options>(plan: ThreadPlan<Options>, contex
   const worker = new Worker(plan.thread, { workerData: wiring })
   const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
   await listenTo(worker, context, () => closeRecordQueue(wiring.queue, 'abandoned'))
+  const notice = new OverflowNotice(context.name, context.log, context.counters)
   return {
     pipelineHalf: plan.pipelineHalf,
     wiring,
     close: async () => {
       closeRecordQueue(wiring.queue, 'closed')
       await ended
+      notice.stop()
       context.counters.failRest()
     },
     abandon: async () => {
       closeRecordQueue(wiring.queue, 'abandoned')
       await ended
+      notice.stop()
     },
     hurry: () => {
       Atomics.store(requests, REQUEST_HURRY, 1)
