@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { z } from 'zod'
 import { CidrList } from '../frames/cidr-list.ts'
 import type { Listener } from '../sources/source.ts'
@@ -14,10 +15,6 @@ const DEFAULT_BUFFER = '64MiB'
 const LARGEST_BUFFER = 2 ** 30 - 1
 /** tcpdump's default, and the most that readers of pcap files take. */
 const LARGEST_SNAP_LENGTH = 262_144
-const OFFLINE_ONLY = problem(
-  'an IP protocol of its own is read from capture files only',
-  'Capture it with tcpdump and use decap, or have the senders put it into UDP.',
-)
 /** Link, network, transport. */
 export const HEADER_LAYERS = ['l2', 'l3', 'l4'] as const
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -65,8 +62,12 @@ const pipelineOptions = {
 export const collectOptions = z.strictObject({
   ...pipelineOptions,
   listen: z
-    .array(listener.refine(({ encapsulation }) => isOverUdp(encapsulation), OFFLINE_ONLY))
+    .array(listener)
     .refine(areDistinct, problem('the same address and port twice', 'Give each --listen once.'))
+    .refine(
+      takesEachPacketOnce,
+      problem('an IP protocol at any address, and at one beside it', 'Leave one out: each would get its own copy.'),
+    )
     .prefault([DEFAULT_LISTEN]),
   engine: z.enum(['udp', 'ring', 'auto', 'dgram']).optional(),
   interface: z.string().min(1).optional(),
@@ -94,12 +95,28 @@ export function parseOptions<Schema extends z.ZodType>(schema: Schema, given: un
   throw usageFailure(result.error)
 }
 
-function isOverUdp(encapsulation: number): boolean {
-  return ENCAPSULATIONS[encapsulation]!.ipProtocol === undefined
-}
-
 /** Port 0 lets the kernel choose, and it chooses different ones. */
 function areDistinct(listeners: readonly Listener[]): boolean {
-  const named = listeners.filter(({ port }) => port !== 0).map(({ host = '*', port }) => `${host} ${port}`)
+  const named = listeners
+    .filter(({ port }) => port !== 0)
+    .map((each) => `${protocolOf(each)} ${each.host ?? '*'} ${each.port}`)
   return new Set(named).size === named.length
+}
+
+/** The kernel refuses a UDP port twice, but every raw socket gets a copy of its own. The same host twice is refused above. */
+function takesEachPacketOnce(listeners: readonly Listener[]): boolean {
+  const raw = listeners.filter((each) => protocolOf(each) !== undefined)
+  return !raw.some((one) =>
+    raw.some((other) => one !== other && protocolOf(one) === protocolOf(other) && covers(one.host, other.host)),
+  )
+}
+
+function covers(host: string | undefined, other: string | undefined): boolean {
+  if (host === other) return false
+  if (host === undefined) return true
+  return (host === '0.0.0.0' && isIP(other ?? '') === 4) || (host === '::' && isIP(other ?? '') === 6)
+}
+
+function protocolOf({ encapsulation }: Listener): number | undefined {
+  return ENCAPSULATIONS[encapsulation]!.ipProtocol
 }

@@ -2,6 +2,7 @@
 export { BpfProgram } from './bpf-program.ts'
 export { DatagramArena, HEADROOM_BYTES } from './datagram-arena.ts'
 export type { DatagramColumns } from './datagram-columns.ts'
+export type { DatagramSocket } from './datagram-socket.ts'
 export type { FramePort } from './frame-port.ts'
 export { systemCallsUnavailable } from './libc.ts'
 export {
@@ -14,6 +15,7 @@ export {
 export { NodeUdpSocket, type NodeUdpSocketOptions } from './node-udp-socket.ts'
 export { PacketSender } from './packet-sender.ts'
 export { Poller } from './poller.ts'
+export { RawSocket, type RawSocketOptions } from './raw-socket.ts'
 export { addressOffset, addressText, familyAt, portAt, SOCKADDR_BYTES, scopeIdAt } from './socket-address.ts'
 export { SyscallError } from './syscall-error.ts'
 export { TapDevice, type TapOptions } from './tap-device.ts'

@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs'
 import { libc, SK_MEMINFO_DROPS, SK_MEMINFO_VARS, SO_MEMINFO, SOL_SOCKET } from './libc.ts'
-import { readUdpStatistics } from './udp-statistics.ts'
+import { readSocketStatistics, type SocketTable } from './udp-statistics.ts'
 
 /** Turns the kernel's 32-bit counter into an exact total: exact as long as it is read once per 4 294 967 296 drops. */
 export class KernelDrops {
@@ -32,9 +32,9 @@ export function memoryInfoDrops(fd: number): number | undefined {
   return length[0]! > 4 * SK_MEMINFO_DROPS ? values[SK_MEMINFO_DROPS] : undefined
 }
 
-/** The same counter from /proc/net/udp, for kernels and sandboxes that refuse SO_MEMINFO; undefined once closed (-1). */
-export function listedDrops(fd: number, family: 4 | 6): number | undefined {
+/** The same counter from the kernel's list, for kernels and sandboxes that refuse SO_MEMINFO; undefined once closed (-1). */
+export function listedDrops(fd: number, table: SocketTable): number | undefined {
   if (fd < 0) return undefined
   const inode = fstatSync(fd).ino
-  return readUdpStatistics(family)?.find((socket) => socket.inode === inode)?.drops
+  return readSocketStatistics(table)?.find((socket) => socket.inode === inode)?.drops
 }

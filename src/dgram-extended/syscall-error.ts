@@ -10,6 +10,7 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
   ['bind EACCES', 'Ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE: take another port.'],
   ['socket EMFILE', 'This process has too many files open: raise `ulimit -n`, or LimitNOFILE= in its systemd unit.'],
   ['socket EAFNOSUPPORT', 'The kernel has this address family switched off: use addresses of the other one.'],
+  ['socket EPERM', 'Raw sockets need CAP_NET_RAW: run as root, or give the program that capability.'],
   ['connect ENETUNREACH', 'No route leads to the address: `ip route get ADDRESS` tells what the kernel would do.'],
   [
     'bpf EPERM',

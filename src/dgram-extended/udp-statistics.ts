@@ -16,16 +16,24 @@ const LOCAL_ADDRESS = 1
 const INODE = 9
 const DROPS = 12
 
+/** Lists of sockets below /proc/net, all of the same form; a raw socket has its protocol's number for a port. */
+export type SocketTable = 'udp' | 'udp6' | 'raw' | 'raw6'
+
 /** The UDP sockets of one family, or undefined where the kernel does not show them. */
 export function readUdpStatistics(family: 4 | 6): UdpStatistics[] | undefined {
+  return readSocketStatistics(family === 4 ? 'udp' : 'udp6')
+}
+
+/** The sockets of one list, or undefined where the kernel does not show it. */
+export function readSocketStatistics(table: SocketTable): UdpStatistics[] | undefined {
   try {
-    return parseUdpStatistics(readFileSync(family === 4 ? '/proc/net/udp' : '/proc/net/udp6', 'latin1'))
+    return parseUdpStatistics(readFileSync(`/proc/net/${table}`, 'latin1'))
   } catch {
     return undefined
   }
 }
 
-/** Reads the text of /proc/net/udp or /proc/net/udp6, of a little-endian machine; lines of another form are left out. */
+/** Reads the text of such a list, of a little-endian machine; lines of another form are left out. */
 export function parseUdpStatistics(text: string): UdpStatistics[] {
   const sockets: UdpStatistics[] = []
   for (const line of text.split('\n').slice(1)) {

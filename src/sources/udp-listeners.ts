@@ -24,16 +24,25 @@ export function socketAddresses(listeners: readonly Listener[]): SocketAddress[]
   })
 }
 
-/** As the log and programs that wait for it read it: `0.0.0.0:4789 (vxlan)`. */
+/** What raw sockets and rings need, and how to give it. */
+export const NEEDS_RAW =
+  'Run it as root, or give the capability: "setcap cap_net_raw+ep" on the node binary, AmbientCapabilities=CAP_NET_RAW in a systemd unit, --cap-add NET_RAW in Docker.'
+
+/** As the log and programs that wait for it read it: `0.0.0.0:4789 (vxlan)`, `0.0.0.0 (gre)`. */
 export function describeListener(address: string, port: number, encapsulation: number): string {
   const host = address.includes(':') ? `[${address}]` : address
-  return `${host}:${port} (${ENCAPSULATIONS[encapsulation]!.name})`
+  const { name, ipProtocol } = ENCAPSULATIONS[encapsulation]!
+  return ipProtocol === undefined ? `${host}:${port} (${name})` : `${host} (${name})`
 }
 
 /** Why a socket could not be opened, in words for the user. */
-export function openFailure(error: unknown, address: string, port: number): unknown {
-  const where = `UDP ${address} port ${port}`
+export function openFailure(error: unknown, address: string, { port, encapsulation }: Listener): unknown {
+  const { name, ipProtocol } = ENCAPSULATIONS[encapsulation]!
+  const where =
+    ipProtocol === undefined ? `UDP ${address} port ${port}` : `IP protocol ${ipProtocol} (${name}) at ${address}`
   switch (errorCode(error)) {
+    case 'EPERM':
+      return new Failure(EXIT_NO_PERMISSION, `${where} needs CAP_NET_RAW.`, NEEDS_RAW)
     case 'EADDRINUSE': {
       const owner = portOwner(port)
       const other = `choose another port with --listen :PORT, on the senders too`

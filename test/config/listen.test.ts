@@ -24,6 +24,15 @@ test.each<[string, string | undefined, number]>([
 })
 
 test.each([
+  ['gre://', undefined],
+  ['gre://10.0.0.2', '10.0.0.2'],
+  ['gre://[2001:db8::2]', '2001:db8::2'],
+])('%s listens for an IP protocol, which has no port', (text, host) => {
+  expect(listener.parse(text)).toEqual({ encapsulation: encapsulationNamed('gre'), host, port: 47 })
+  expect(refusal(listener, `${text}:47`).what).toContain('gre is an IP protocol and has no port')
+})
+
+test.each([
   ['', '"" names no port'],
   ['10.0.0.2', '"10.0.0.2" names no port'],
   [':', '":" names no port'],

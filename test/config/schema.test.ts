@@ -89,6 +89,22 @@ test.each([
   expect(refusal(collectOptions, { ...collect, [key]: given }).what).toContain(what)
 })
 
+test('no packet is taken twice: a raw socket at any address gets a copy of what another gets', () => {
+  const listening = (...listen: string[]) => ({ ...collect, listen })
+  for (const listen of [
+    ['gre://', 'gre://10.0.0.1'],
+    ['gre://0.0.0.0', 'gre://10.0.0.1'],
+    ['gre://', 'gre://[::]'],
+  ])
+    expect(refusal(collectOptions, listening(...listen)).what).toContain('--listen: an IP protocol at any address')
+  expect(refusal(collectOptions, listening('gre://', 'gre://')).what).toContain('--listen: ')
+  for (const listen of [
+    ['gre://10.0.0.1', 'gre://10.0.0.2'],
+    ['gre://0.0.0.0', 'gre://[::]', ':4789', 'vxlan://:47'],
+  ])
+    expect(parseOptions(collectOptions, listening(...listen)).listen).toHaveLength(listen.length)
+})
+
 test('a depth is a number of tunnels, or all there are', () => {
   expect(parseOptions(decapOptions, { ...decap, depth: '3' }).depth).toBe(3)
   expect(parseOptions(collectOptions, { ...collect, depth: 'max' }).depth).toBe(Number.POSITIVE_INFINITY)

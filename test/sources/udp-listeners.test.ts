@@ -3,8 +3,14 @@ import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, Failure } from '../../src/config/terms/failure.ts'
 import { portOwner } from '../../src/sources/port-owner.ts'
+import type { Listener } from '../../src/sources/source.ts'
 import { bufferWarning, describeListener, openFailure, socketAddresses } from '../../src/sources/udp-listeners.ts'
+import { encapsulationNamed } from '../../src/wire/registry.ts'
 import { requires } from '../support/requirements.ts'
+
+function vxlanOn(port: number): Listener {
+  return { encapsulation: encapsulationNamed('vxlan'), host: undefined, port }
+}
 
 function coded(code: string): Error {
   return Object.assign(new Error(code), { code })
@@ -40,15 +46,24 @@ test.each([
   ['EACCES', EXIT_NO_PERMISSION, 'CAP_NET_BIND_SERVICE', 'above 1023'],
   ['EAFNOSUPPORT', EXIT_UNAVAILABLE, 'no IPv6', 'IPv4'],
 ])('%s is told in words, with what to do', (code, exitCode, what, mend) => {
-  const failure = openFailure(coded(code), '192.0.2.1', 53) as Failure
+  const failure = openFailure(coded(code), '192.0.2.1', vxlanOn(53)) as Failure
   expect(failure).toBeInstanceOf(Failure)
   expect(failure.exitCode).toBe(exitCode)
   expect(failure.message).toMatch(/^UDP 192\.0\.2\.1 port 53[^\n]*$/)
   expect([failure.message, failure.mend]).toEqual([expect.stringContaining(what), expect.stringContaining(mend)])
 })
 
+test('a raw socket needs a capability, and its failure says which', () => {
+  const listener = { encapsulation: encapsulationNamed('gre'), host: undefined, port: 47 }
+  const failure = openFailure(coded('EPERM'), '0.0.0.0', listener) as Failure
+  expect(failure.exitCode).toBe(EXIT_NO_PERMISSION)
+  expect(failure.message).toBe('IP protocol 47 (gre) at 0.0.0.0 needs CAP_NET_RAW.')
+  expect(failure.mend).toMatch(/setcap cap_net_raw.*AmbientCapabilities=CAP_NET_RAW/)
+})
+
 test('an error that is no fault of the user stays what it is', () => {
-  for (const error of [coded('EBADF'), new TypeError('x'), 'text']) expect(openFailure(error, '::', 1)).toBe(error)
+  for (const error of [coded('EBADF'), new TypeError('x'), 'text'])
+    expect(openFailure(error, '::', vxlanOn(1))).toBe(error)
 })
 
 test('a buffer smaller than asked for is worth a warning, one as large is not', () => {
@@ -64,7 +79,7 @@ requires('linux')('a port in use is told with the process that has it', async ()
     await once(socket, 'listening')
     const { port } = socket.address()
     expect(portOwner(port)?.text).toContain(`process ${process.pid})`)
-    const failure = openFailure(coded('EADDRINUSE'), '127.0.0.1', port) as Failure
+    const failure = openFailure(coded('EADDRINUSE'), '127.0.0.1', vxlanOn(port)) as Failure
     expect(failure.exitCode).toBe(EXIT_UNAVAILABLE)
     expect(failure.message).toContain(`port ${port} is in use by`)
     expect(failure.message).toContain(`${process.pid}`)
@@ -82,5 +97,5 @@ requires('linux')('a port that nobody has has no owner', async () => {
   socket.close()
   await once(socket, 'close')
   expect(portOwner(port)).toBeUndefined()
-  expect((openFailure(coded('EADDRINUSE'), '127.0.0.1', port) as Failure).mend).toContain('ss -ulnp')
+  expect((openFailure(coded('EADDRINUSE'), '127.0.0.1', vxlanOn(port)) as Failure).mend).toContain('ss -ulnp')
 })

@@ -1,7 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
+import { EXIT_USAGE, Failure } from '../../config/terms/failure.ts'
 import { DatagramArena } from '../../dgram-extended/datagram-arena.ts'
 import { NodeUdpSocket } from '../../dgram-extended/node-udp-socket.ts'
 import type { FrameBatch } from '../../frames/frame-batch.ts'
+import { ENCAPSULATIONS } from '../../wire/registry.ts'
 import type { Source, SourceContext, SourcePlan, SourceType } from '../source.ts'
 import { bufferWarning, describeListener, openFailure, socketAddresses } from '../udp-listeners.ts'
 import { labelRows } from '../udp-rows.ts'
@@ -80,6 +82,15 @@ class DgramSource implements Source {
 }
 
 async function openSockets(plan: SourcePlan): Promise<OpenSocket[]> {
+  const other = plan.listeners.find(({ encapsulation }) => ENCAPSULATIONS[encapsulation]!.ipProtocol !== undefined)
+  if (other !== undefined) {
+    const { name } = ENCAPSULATIONS[other.encapsulation]!
+    throw new Failure(
+      EXIT_USAGE,
+      `The dgram engine has UDP sockets only, and ${name}:// is an IP protocol of its own.`,
+      'Use --engine udp, or have the senders put it into UDP: gre-in-udp://.',
+    )
+  }
   const open: OpenSocket[] = []
   try {
     for (const { listener, address, optional } of socketAddresses(plan.listeners)) {
@@ -87,7 +98,7 @@ async function openSockets(plan: SourcePlan): Promise<OpenSocket[]> {
         const socket = await NodeUdpSocket.open({ address, port: listener.port, receiveBuffer: plan.buffer })
         open.push({ socket, encapsulation: listener.encapsulation })
       } catch (error) {
-        if (!optional(error)) throw openFailure(error, address, listener.port)
+        if (!optional(error)) throw openFailure(error, address, listener)
       }
     }
   } catch (error) {

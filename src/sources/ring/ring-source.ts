@@ -11,7 +11,7 @@ import { uint16 } from '../../wire/read.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
 import { IPPROTO_UDP } from '../../wire/udp.ts'
 import type { Listener, Source, SourceContext, SourcePlan, SourceType } from '../source.ts'
-import { describeListener, socketAddresses } from '../udp-listeners.ts'
+import { describeListener, NEEDS_RAW, socketAddresses } from '../udp-listeners.ts'
 import { InterfaceWatch } from './interface-watch.ts'
 import { tunnelFilter } from './tunnel-filter.ts'
 
@@ -24,9 +24,6 @@ const FEWEST_BLOCKS = 4
 /** A block that is not full comes after this: the delay of a lonely packet. */
 const RETIRE_MS = 10
 const VLAN_TAG_BYTES = 4
-
-const NEEDS_RAW =
-  'Run it as root, or give the capability: "setcap cap_net_raw+ep" on the node binary, AmbientCapabilities=CAP_NET_RAW in a systemd unit, --cap-add NET_RAW in Docker.'
 
 /** A packet ring over the interfaces that the tunnels come in on. Its packets start with the outer IP header. */
 class RingSource implements Source {

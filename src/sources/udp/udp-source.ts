@@ -1,10 +1,13 @@
 import { EXIT_UNAVAILABLE, Failure } from '../../config/terms/failure.ts'
 import { DatagramArena } from '../../dgram-extended/datagram-arena.ts'
+import type { DatagramSocket } from '../../dgram-extended/datagram-socket.ts'
 import { systemCallsUnavailable } from '../../dgram-extended/libc.ts'
 import { Poller } from '../../dgram-extended/poller.ts'
+import { RawSocket } from '../../dgram-extended/raw-socket.ts'
 import { UdpSocket } from '../../dgram-extended/udp-socket.ts'
 import type { FrameBatch } from '../../frames/frame-batch.ts'
-import type { Source, SourceContext, SourcePlan, SourceType } from '../source.ts'
+import { ENCAPSULATIONS } from '../../wire/registry.ts'
+import type { Listener, Source, SourceContext, SourcePlan, SourceType } from '../source.ts'
 import { bufferWarning, describeListener, openFailure, socketAddresses } from '../udp-listeners.ts'
 import { labelRows } from '../udp-rows.ts'
 
@@ -17,13 +20,13 @@ const NAP_MS = 1
 /** A socket buffer that holds several naps even at 1.3 M packets a second of more than a kilobyte each, as the kernel counts its overhead, too. */
 const BUFFER_FOR_NAPS = 16 << 20
 
-/** UDP sockets, read in batches with recvmmsg. */
+/** UDP sockets, and raw ones of tunnels that are an IP protocol, read in batches with recvmmsg. */
 class UdpSource implements Source {
   readonly description: readonly string[]
   readonly warnings: readonly string[]
   readonly #context: SourceContext
   readonly #arena: DatagramArena
-  readonly #sockets: readonly UdpSocket[]
+  readonly #sockets: readonly DatagramSocket[]
   /** By socket: index in the registry of encapsulations. */
   readonly #encapsulations: readonly number[]
   readonly #poller: Poller
@@ -35,13 +38,13 @@ class UdpSource implements Source {
   constructor(plan: SourcePlan, context: SourceContext) {
     this.#context = context
     this.#arena = new DatagramArena(context.memory, context.byteOffset, BATCH_ROWS, context.peers !== undefined)
-    const { sockets, encapsulations } = openSockets(plan)
+    const { sockets, encapsulations, descriptions } = openSockets(plan)
     this.#sockets = sockets
     this.#encapsulations = encapsulations
     this.#poller = new Poller(sockets.map((socket) => socket.fd))
     const smallest = Math.min(...sockets.map((socket) => socket.receiveBufferBytes))
     this.#mayNap = smallest >= BUFFER_FOR_NAPS
-    this.description = sockets.map((socket, i) => describeListener(socket.address, socket.port, encapsulations[i]!))
+    this.description = descriptions
     const warning = bufferWarning(plan.buffer, smallest)
     this.warnings = warning === undefined ? [] : [warning]
   }
@@ -84,23 +87,40 @@ class UdpSource implements Source {
   }
 }
 
-function openSockets(plan: SourcePlan): { sockets: UdpSocket[]; encapsulations: number[] } {
-  const sockets: UdpSocket[] = []
-  const encapsulations: number[] = []
+interface OpenSockets {
+  readonly sockets: DatagramSocket[]
+  readonly encapsulations: number[]
+  readonly descriptions: string[]
+}
+
+function openSockets(plan: SourcePlan): OpenSockets {
+  const open: OpenSockets = { sockets: [], encapsulations: [], descriptions: [] }
   try {
     for (const { listener, address, optional } of socketAddresses(plan.listeners)) {
       try {
-        sockets.push(UdpSocket.open({ address, port: listener.port, receiveBuffer: plan.buffer }))
-        encapsulations.push(listener.encapsulation)
+        openSocket(listener, address, plan.buffer, open)
       } catch (error) {
-        if (!optional(error)) throw openFailure(error, address, listener.port)
+        if (!optional(error)) throw openFailure(error, address, listener)
       }
     }
   } catch (error) {
-    for (const socket of sockets) socket.close()
+    for (const socket of open.sockets) socket.close()
     throw error
   }
-  return { sockets, encapsulations }
+  return open
+}
+
+function openSocket(listener: Listener, address: string, receiveBuffer: number, open: OpenSockets): void {
+  const { encapsulation, port } = listener
+  const protocol = ENCAPSULATIONS[encapsulation]!.ipProtocol
+  const socket =
+    protocol === undefined
+      ? UdpSocket.open({ address, port, receiveBuffer })
+      : RawSocket.open({ address, protocol, receiveBuffer })
+  open.sockets.push(socket)
+  open.encapsulations.push(encapsulation)
+  const bound = socket instanceof UdpSocket ? socket.port : port
+  open.descriptions.push(describeListener(socket.address, bound, encapsulation))
 }
 
 export const udpSource: SourceType = {
