@@ -9,7 +9,7 @@ import {
   SOCK_DGRAM,
   setOption,
 } from './libc.ts'
-import { SOCK_RAW } from './packet-layout.ts'
+import { SOCK_RAW } from './libc-devices.ts'
 import { addressFamily, SOCKADDR_BYTES, writeSocketAddress } from './socket-address.ts'
 import { SocketFilter } from './socket-filter.ts'
 import { SyscallError } from './syscall-error.ts'

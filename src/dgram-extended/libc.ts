@@ -85,9 +85,6 @@ export interface Libc {
   mmap(bytes: number, protection: number, flags: number): bigint
   /** Replaces what is mapped at `address` by memory of `fd`, or by new memory for -1. @throws SyscallError */
   mapOver(address: bigint, bytes: number, protection: number, flags: number, fd: number): void
-  ioctl(fd: number, request: number, argument: Memory): number
-  /** The number of an interface; 0 when there is none of that name. */
-  if_nametoindex(name: string): number
   /** Memory at an address, which stays valid without it; nothing is copied. */
   view(address: bigint, bytes: number): ArrayBuffer
   errno(): number
@@ -199,8 +196,6 @@ function prototypes(koffi: typeof import('koffi')): Libc {
       const mapped = BigInt(mmap(address, bytes, protection, flags, fd, 0))
       if (mapped === MAP_FAILED) throw new SyscallError('mmap', koffi.errno(), `${bytes} bytes of descriptor ${fd}`)
     },
-    ioctl: library.func('int ioctl(int, unsigned long, void *)'),
-    if_nametoindex: library.func('unsigned int if_nametoindex(const char *)'),
     view: (address, bytes) => koffi.view(address, bytes),
     errno: () => koffi.errno(),
     address: (memory) => koffi.address(memory),

@@ -1,7 +1,5 @@
 // Numbers and layouts of <linux/if_packet.h>, <linux/filter.h>, <linux/if_ether.h> and <asm-generic/socket.h>, as libc.ts has those of UDP.
 
-export const AF_PACKET = 17
-export const SOCK_RAW = 3
 export const EPERM = 1
 export const SOL_PACKET = 263
 export const ETH_P_ALL = 0x0003
@@ -19,12 +17,11 @@ export const PACKET_FANOUT_FLAG_DEFRAG = 0x8000
 export const TPACKET_V3 = 2
 export const TP_STATUS_KERNEL = 0
 export const TP_STATUS_USER = 1
+export const TP_STATUS_VLAN_VALID = 0x10
 
-/** struct sockaddr_ll. */
-export const SOCKADDR_LL_BYTES = 20
+/** struct sockaddr_ll; more of it is in libc-devices.ts. */
 export const SLL_FAMILY = 0
 export const SLL_PROTOCOL = 2
-export const SLL_IFINDEX = 4
 
 /** struct tpacket_req3, in 32-bit words: block size, blocks, frame size, frames, milliseconds until a block that is not full is handed over. */
 export const TPACKET_REQ3_WORDS = 7
@@ -46,10 +43,9 @@ export const FRAME_SECONDS = 1
 export const FRAME_NANOSECONDS = 2
 export const FRAME_CAPTURED = 3
 export const FRAME_LENGTH = 4
+export const FRAME_STATUS = 5
 export const FRAME_NETWORK = 13
-/** struct sockaddr_ll behind it: the EtherType, in the network's byte order. */
-export const FRAME_PROTOCOL = 25
-/** Both structures: the packet is behind them. */
+/** Behind it is a struct sockaddr_ll, and behind that the packet. */
 export const FRAME_HEADER_BYTES = 68
 
 export const SO_ATTACH_FILTER = 26

@@ -1,7 +1,7 @@
 import type { DatagramColumns } from './datagram-columns.ts'
 import { closeDescriptor, type Libc, libc, SOCK_CLOEXEC, SOCK_DGRAM, setOption } from './libc.ts'
+import { AF_PACKET, SOCKADDR_LL_BYTES } from './libc-devices.ts'
 import {
-  AF_PACKET,
   EPERM,
   ETH_P_ALL,
   PACKET_FANOUT,
@@ -15,7 +15,6 @@ import {
   PACKET_VERSION,
   SLL_FAMILY,
   SLL_PROTOCOL,
-  SOCKADDR_LL_BYTES,
   SOL_PACKET,
   STATS_DROPS,
   STATS_FREEZES,
@@ -58,13 +57,13 @@ export interface PacketRingOptions {
  * Bound to no interface: a filter chooses those that are wanted, and can be replaced when one goes and comes back.
  */
 export class PacketRing {
-  /** Rows of the last call that are neither IPv4 nor IPv6. */
-  get others(): number {
-    return this.#blocks.others
+  /** How many rows of the last call came with a VLAN tag, which the kernel has taken off; a second one may still be there. */
+  get tagged(): number {
+    return this.#blocks.tagged
   }
-  /** By row: its EtherType, in the network's byte order as this machine reads it. */
-  get protocols(): Uint16Array {
-    return this.#blocks.protocols
+  /** Which: the first `tagged` of these. */
+  get taggedRows(): Uint16Array {
+    return this.#blocks.taggedRows
   }
 
   readonly #c: Libc

@@ -9,15 +9,12 @@ import {
   FRAME_NANOSECONDS,
   FRAME_NETWORK,
   FRAME_NEXT,
-  FRAME_PROTOCOL,
   FRAME_SECONDS,
+  FRAME_STATUS,
   TP_STATUS_KERNEL,
   TP_STATUS_USER,
+  TP_STATUS_VLAN_VALID,
 } from './packet-layout.ts'
-
-/** EtherTypes as a little-endian machine reads them. */
-const IPV4 = 0x0008
-const IPV6 = 0xdd86
 
 /**
  * Reads the blocks of a TPACKET_V3 ring in place. Each is the kernel's or ours, as its status word tells: what a call
@@ -26,10 +23,10 @@ const IPV6 = 0xdd86
  * Lengths and offsets are checked against the block before they are believed.
  */
 export class RingBlocks {
-  /** Rows of the last call that are neither IPv4 nor IPv6, such as those with a second VLAN tag. */
-  others = 0
-  /** By row: the EtherType of what starts at its offset, in the network's byte order as this machine reads it. */
-  readonly protocols: Uint16Array
+  /** How many rows of the last call came with a VLAN tag, which the kernel has taken off; a second one may still be there. */
+  tagged = 0
+  /** Which: the first `tagged` of these. */
+  readonly taggedRows: Uint16Array
   readonly #words: Uint32Array
   readonly #halves: Uint16Array
   /** The same words, for Atomics. */
@@ -48,7 +45,7 @@ export class RingBlocks {
   /** The ring is memory[byteOffset, byteOffset + blocks * blockBytes). `rows`: the most that one call returns. */
   constructor(memory: ArrayBufferLike, byteOffset: number, blocks: number, blockBytes: number, rows: number) {
     const bytes = blocks * blockBytes
-    this.protocols = new Uint16Array(rows)
+    this.taggedRows = new Uint16Array(rows)
     this.#words = new Uint32Array(memory, byteOffset, bytes / 4)
     this.#halves = new Uint16Array(memory, byteOffset, bytes / 2)
     this.#statuses = new Int32Array(memory, byteOffset, bytes / 4)
@@ -64,8 +61,8 @@ export class RingBlocks {
   receive(columns: DatagramColumns, maxRows: number): number {
     if (this.#taken && this.#left === 0) this.#release()
     if (!this.#taken && !this.#take()) return 0
-    const rows = Math.min(maxRows, this.#left, this.protocols.length, columns.offset.length)
-    this.others = 0
+    const rows = Math.min(maxRows, this.#left, this.taggedRows.length, columns.offset.length)
+    this.tagged = 0
     for (let row = 0; row < rows; row++) this.#read(columns, row)
     this.#left -= rows
     return rows
@@ -106,9 +103,7 @@ export class RingBlocks {
     columns.wireLength[row] = length
     columns.seconds[row] = words[header + FRAME_SECONDS]!
     columns.nanoseconds[row] = words[header + FRAME_NANOSECONDS]!
-    const protocol = this.#halves[(at >>> 1) + FRAME_PROTOCOL]!
-    this.protocols[row] = protocol
-    if (protocol !== IPV4 && protocol !== IPV6) this.others++
+    if ((words[header + FRAME_STATUS]! & TP_STATUS_VLAN_VALID) !== 0) this.taggedRows[this.tagged++] = row
     if (start + captured > end || captured > length || start < at + FRAME_HEADER_BYTES) this.#refuse(columns, row)
     const next = words[header + FRAME_NEXT]!
     // The last packet of a block has 0. Where another should follow, its header cannot be found: no place beyond the block.
@@ -120,6 +115,5 @@ export class RingBlocks {
     columns.offset[row] = this.#byteOffset + this.#block * this.#blockBytes
     columns.captured[row] = 0
     columns.wireLength[row] = 0
-    this.protocols[row] = IPV4
   }
 }

@@ -23,7 +23,7 @@ interface Fake {
   readonly captured?: number
   readonly length?: number
   readonly network?: number
-  readonly etherType?: number
+  readonly status?: number
 }
 
 /** Lays a block out as the kernel does, packets 128 bytes apart, and hands it over. */
@@ -34,12 +34,18 @@ function handOver(block: number, packets: readonly Fake[], announced = packets.l
   packets.forEach((packet, i) => {
     const at = start + HEADERS + 128 * i
     const last = i === packets.length - 1
-    const words = [packet.next ?? (last ? 0 : 128), 1000 + i, 5 + i, packet.captured ?? 20, packet.length ?? 20, 1]
+    const words = [
+      packet.next ?? (last ? 0 : 128),
+      1000 + i,
+      5 + i,
+      packet.captured ?? 20,
+      packet.length ?? 20,
+      packet.status ?? 1,
+    ]
     words.forEach((word, k) => {
       view.setUint32(at + 4 * k, word, true)
     })
     view.setUint16(at + 26, packet.network ?? NETWORK, true)
-    view.setUint16(at + 50, packet.etherType ?? 0x0800)
   })
   view.setUint32(start + STATUS, 1, true)
 }
@@ -63,7 +69,7 @@ describe('a sound block', () => {
       [placeOf(0, 1), 30, 900],
       [placeOf(0, 2), 20, 20],
     ])
-    expect([columns.seconds[2], columns.nanoseconds[2], ring.others]).toEqual([1002, 7, 0])
+    expect([columns.seconds[2], columns.nanoseconds[2], ring.tagged]).toEqual([1002, 7, 0])
   })
 
   it('stays ours until the next call, however few rows that one takes', () => {
@@ -87,10 +93,11 @@ describe('a sound block', () => {
     expect(ring.receive(columns, ROWS)).toBe(1)
   })
 
-  it('tells which packets are not IP', () => {
-    handOver(0, [{}, { etherType: 0x8100 }, { etherType: 0x86dd }])
-    expect([ring.receive(columns, ROWS), ring.others]).toEqual([3, 1])
-    expect(Buffer.from(ring.protocols.buffer).readUInt16BE(2)).toBe(0x8100)
+  it('tells which packets came with a VLAN tag', () => {
+    handOver(0, [{}, { status: 0x51 }, {}, { status: 0x11 }])
+    expect([ring.receive(columns, ROWS), [...ring.taggedRows.subarray(0, ring.tagged)]]).toEqual([4, [1, 3]])
+    handOver(1, [{}])
+    expect([ring.receive(columns, ROWS), ring.tagged]).toEqual([1, 0])
   })
 })
 

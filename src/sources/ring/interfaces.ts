@@ -1,6 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { networkInterfaces } from 'node:os'
-import { indexOfUpDevice } from '../../dgram-extended/up-device.ts'
+import { IFF_UP } from '../../dgram-extended/libc-devices.ts'
+import { deviceFlags, deviceIndex, isDeviceName } from '../../dgram-extended/network-device.ts'
+import { SyscallError } from '../../dgram-extended/syscall-error.ts'
 import type { Listener } from '../source.ts'
 import type { RingInterface } from './tunnel-filter.ts'
 
@@ -29,8 +31,20 @@ export function ringInterfaces(listeners: readonly Listener[], named: string | u
 function withIndex(names: readonly string[], parents: ReadonlyMap<string, string>): RingInterface[] {
   const shared = new Set(names.map((name) => parents.get(name)))
   return names
-    .map((name) => ({ name, index: indexOfUpDevice(name), untaggedOnly: shared.has(name) }))
+    .map((name) => ({ name, index: indexIfUp(name), untaggedOnly: shared.has(name) }))
     .filter(({ index }) => index !== 0)
+}
+
+/** The interface's number; 0 when there is none of that name, or it is down. */
+function indexIfUp(name: string): number {
+  try {
+    const index = isDeviceName(name) ? (deviceIndex(name) ?? 0) : 0
+    return index !== 0 && (deviceFlags(name) & IFF_UP) !== 0 ? index : 0
+  } catch (error) {
+    // It may go between two questions.
+    if (error instanceof SyscallError && error.code === 'ENODEV') return 0
+    throw error
+  }
 }
 
 /** Without the zone of a link-local address, in the form that Node.js gives addresses. */

@@ -5,14 +5,13 @@ import { PacketRing } from '../../dgram-extended/packet-ring.ts'
 import { Poller } from '../../dgram-extended/poller.ts'
 import { SyscallError } from '../../dgram-extended/syscall-error.ts'
 import type { FrameBatch } from '../../frames/frame-batch.ts'
-import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from '../../wire/ether-type.ts'
 import { LINKTYPE_RAW } from '../../wire/link-type.ts'
-import { uint16 } from '../../wire/read.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
 import { IPPROTO_UDP } from '../../wire/udp.ts'
 import type { Listener, Source, SourceContext, SourcePlan, SourceType } from '../source.ts'
 import { describeListener, NEEDS_RAW, socketAddresses } from '../udp-listeners.ts'
 import { InterfaceWatch } from './interface-watch.ts'
+import { skipTags } from './second-tags.ts'
 import { tunnelFilter } from './tunnel-filter.ts'
 
 /** More than a block holds of 200-byte frames: a batch then is a block. */
@@ -23,7 +22,6 @@ const BLOCK_BYTES = 1 << 18
 const FEWEST_BLOCKS = 4
 /** A block that is not full comes after this: the delay of a lonely packet. */
 const RETIRE_MS = 10
-const VLAN_TAG_BYTES = 4
 
 /** A packet ring over the interfaces that the tunnels come in on. Its packets start with the outer IP header. */
 class RingSource implements Source {
@@ -58,7 +56,7 @@ class RingSource implements Source {
     }
     batch.count = count
     batch.linkType.fill(LINKTYPE_RAW, 0, count)
-    if (this.#ring.others > 0) this.#skipTags(batch)
+    if (this.#ring.tagged > 0) skipTags(batch, this.#ring.taggedRows, this.#ring.tagged)
     return count
   }
 
@@ -69,20 +67,6 @@ class RingSource implements Source {
   close(): void {
     for (const discard of this.#discards) discard.close()
     this.#ring.close()
-  }
-
-  /** A second VLAN tag is still there, in front of the IP header. */
-  #skipTags(batch: FrameBatch): void {
-    for (let row = 0; row < batch.count; row++) {
-      const protocol = this.#ring.protocols[row]!
-      let type = ((protocol & 0xff) << 8) | (protocol >> 8)
-      while (type !== ETHERTYPE_IPV4 && type !== ETHERTYPE_IPV6 && batch.captured[row]! >= VLAN_TAG_BYTES) {
-        type = uint16(batch.bytes, batch.offset[row]! + VLAN_TAG_BYTES - 2)
-        batch.offset[row]! += VLAN_TAG_BYTES
-        batch.captured[row]! -= VLAN_TAG_BYTES
-        batch.wireLength[row]! -= VLAN_TAG_BYTES
-      }
-    }
   }
 }
 
