@@ -2,7 +2,7 @@ import type { DatagramArena } from './datagram-arena.ts'
 import type { DatagramColumns } from './datagram-columns.ts'
 import { bindSocket, DatagramSocket } from './datagram-socket.ts'
 import { AF_INET6, closeDescriptor, libc, SOCK_CLOEXEC } from './libc.ts'
-import { SOCK_RAW } from './packet-layout.ts'
+import { SOCK_RAW } from './libc-devices.ts'
 import { addressFamily, addressText } from './socket-address.ts'
 import { SyscallError } from './syscall-error.ts'
 
