@@ -1,4 +1,4 @@
-import { gzipSync } from 'node:zlib'
+import { gunzipSync, gzipSync } from 'node:zlib'
 import { crc32c } from './crc32c.ts'
 import { VarintReader, varintBytes, varlongBytes, writeVarint, writeVarlong } from './varint.ts'
 
@@ -111,13 +111,17 @@ export function recordCount(batch: Buffer): number {
   return batch.readInt32BE(RECORD_COUNT)
 }
 
-/** Two halves of a finished batch that was not compressed and has several records. */
+/** Two halves of a finished batch that has several records, compressed as it was. */
 export function halves(batch: Buffer): [Buffer, Buffer] {
   const records = recordCount(batch)
-  const first = new RecordBatch(batch.length + RECORD_OVERHEAD_BYTES)
-  const second = new RecordBatch(batch.length + RECORD_OVERHEAD_BYTES)
+  const isCompressed = (batch.readInt16BE(ATTRIBUTES) & GZIP) !== 0
+  const packed = batch.subarray(BATCH_HEADER_BYTES)
+  const body = isCompressed ? gunzipSync(packed) : packed
+  // A record's deltas may take more bytes than before: they start anew in the second half.
+  const capacity = BATCH_HEADER_BYTES + body.length + records * RECORD_OVERHEAD_BYTES
+  const [first, second] = [new RecordBatch(capacity), new RecordBatch(capacity)]
   const base = Number(batch.readBigInt64BE(BASE_TIMESTAMP))
-  const reader = new VarintReader(batch, BATCH_HEADER_BYTES)
+  const reader = new VarintReader(body, 0)
   for (let record = 0; record < records; record++) {
     const length = reader.next()
     const end = reader.at + length
@@ -125,8 +129,8 @@ export function halves(batch: Buffer): [Buffer, Buffer] {
     const delta = reader.next()
     reader.next()
     const target = record < records / 2 ? first : second
-    batch.copy(target.bytes, target.begin(base + delta, end - reader.at), reader.at, end)
+    body.copy(target.bytes, target.begin(base + delta, end - reader.at), reader.at, end)
     reader.at = end
   }
-  return [first.finish(false), second.finish(false)]
+  return [first.finish(isCompressed), second.finish(isCompressed)]
 }

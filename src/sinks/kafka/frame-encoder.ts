@@ -1,0 +1,143 @@
+import type { PeerTable } from '../../frames/peer-table.ts'
+import {
+  HEADER_ENCAPSULATION,
+  HEADER_ORIGINAL_LENGTH,
+  HEADER_PEER,
+  HEADER_TIME,
+  HEADER_VNI,
+  TIME_KEY_BYTES,
+} from '../../kafka/frame-headers.ts'
+import { varintBytes, writeVarint } from '../../kafka/varint.ts'
+import { ENCAPSULATIONS } from '../../wire/registry.ts'
+import { CAPTURED, ENCAPSULATION, FRAME, NANOSECONDS, PEER, SECONDS, TUNNEL_ID, WIRE_LENGTH } from './frame-record.ts'
+import type { OpenBatch } from './open-batch.ts'
+
+const HEADERS = 5
+const NANOSECOND_DIGITS = 9
+/** Tunnels and peers whose headers are kept ready. */
+const KNOWN_HEADERS = 4096
+const TIME_HEADER: Uint8Array = headerName(HEADER_TIME)
+
+/** Puts frames of the queue into a batch. */
+export interface FrameEncoder {
+  /** Adds the frame at `at`; false when the batch has no room left for it. `key`: undefined = the time. */
+  add(batch: OpenBatch, at: number, key: Uint8Array | undefined): boolean
+  /** No frame follows: what is still beside the batch goes into it. */
+  finish(batch: OpenBatch): void
+}
+
+/** format=frame: a record for each frame. */
+export class SingleFrames implements FrameEncoder {
+  readonly #slab: Buffer
+  readonly #view: DataView
+  readonly #peers: PeerTable | undefined
+  /** Number of headers, those that depend on tunnel and peer, and the name of the one that follows. */
+  readonly #ready: Map<number, Uint8Array> = new Map()
+  #lastTunnel = -1
+  #lastSource = -1
+  #last: Uint8Array = new Uint8Array(0)
+
+  constructor(slab: Uint8Array, peers: PeerTable | undefined) {
+    this.#slab = Buffer.from(slab.buffer, slab.byteOffset, slab.length)
+    this.#view = new DataView(slab.buffer, slab.byteOffset, slab.length)
+    this.#peers = peers
+  }
+
+  add(batch: OpenBatch, at: number, key: Uint8Array | undefined): boolean {
+    const view = this.#view
+    const captured = view.getUint32(at + CAPTURED, true)
+    const wireLength = view.getUint32(at + WIRE_LENGTH, true)
+    const seconds = view.getUint32(at + SECONDS, true)
+    const nanoseconds = view.getUint32(at + NANOSECONDS, true)
+    const headers = this.#headersFor(view.getUint32(at + TUNNEL_ID, true), view.getUint32(at + ENCAPSULATION, true))
+    const lengthDigits = digitsOf(wireLength)
+    const timeDigits = seconds > 0 ? digitsOf(seconds) + NANOSECOND_DIGITS : digitsOf(nanoseconds)
+    const keyBytes = key === undefined ? TIME_KEY_BYTES : key.length
+    const bodyBytes =
+      varintBytes(keyBytes) + keyBytes + varintBytes(captured) + captured +
+      headers.length + 1 + lengthDigits + TIME_HEADER.length + 1 + timeDigits
+    const { records } = batch
+    if (!records.fits(bodyBytes)) return false
+    let to = records.begin(seconds * 1000 + Math.floor(nanoseconds / 1e6), bodyBytes)
+    const { bytes } = records
+    to = writeVarint(bytes, to, keyBytes)
+    if (key === undefined) writeTimeKey(records.view, to, seconds, nanoseconds)
+    else bytes.set(key, to)
+    to = writeVarint(bytes, to + keyBytes, captured)
+    this.#slab.copy(bytes, to, at + FRAME, at + FRAME + captured)
+    to += captured
+    bytes.set(headers, to)
+    to = writeVarint(bytes, to + headers.length, lengthDigits)
+    writeDigits(bytes, to, wireLength, lengthDigits)
+    bytes.set(TIME_HEADER, to + lengthDigits)
+    to = writeVarint(bytes, to + lengthDigits + TIME_HEADER.length, timeDigits)
+    if (seconds > 0) writeDigits(bytes, to, seconds, timeDigits - NANOSECOND_DIGITS)
+    const fraction = Math.min(timeDigits, NANOSECOND_DIGITS)
+    writeDigits(bytes, to + timeDigits - fraction, nanoseconds, fraction)
+    batch.frames++
+    return true
+  }
+
+  finish(): void {}
+
+  /** `source`: encapsulation and peer, as the record has them side by side. */
+  #headersFor(tunnelId: number, source: number): Uint8Array {
+    if (tunnelId === this.#lastTunnel && source === this.#lastSource) return this.#last
+    this.#lastTunnel = tunnelId
+    this.#lastSource = source
+    const encapsulation = source & 0xffff
+    const key = (tunnelId * 0x1_0000 + (source >>> 16)) * ENCAPSULATIONS.length + encapsulation
+    let headers = this.#ready.get(key)
+    if (headers === undefined) {
+      headers = this.#makeHeaders(tunnelId, encapsulation, source >>> 16)
+      if (this.#ready.size >= KNOWN_HEADERS) this.#ready.clear()
+      this.#ready.set(key, headers)
+    }
+    this.#last = headers
+    return headers
+  }
+
+  #makeHeaders(tunnelId: number, encapsulation: number, peer: number): Uint8Array {
+    const count = Buffer.alloc(varintBytes(HEADERS))
+    writeVarint(count, 0, HEADERS)
+    return Buffer.concat([
+      count,
+      header(HEADER_VNI, String(tunnelId)),
+      header(HEADER_ENCAPSULATION, ENCAPSULATIONS[encapsulation]!.name),
+      header(HEADER_PEER, this.#peers?.text(peer) ?? ''),
+      headerName(HEADER_ORIGINAL_LENGTH),
+    ])
+  }
+}
+
+/** Microseconds since 1970, eight bytes, big endian. */
+export function writeTimeKey(view: DataView, at: number, seconds: number, nanoseconds: number): void {
+  const microseconds = seconds * 1e6 + Math.floor(nanoseconds / 1000)
+  view.setUint32(at, Math.floor(microseconds / 0x1_0000_0000))
+  view.setUint32(at + 4, microseconds % 0x1_0000_0000)
+}
+
+function headerName(name: string): Uint8Array {
+  const bytes = Buffer.alloc(varintBytes(name.length) + name.length)
+  bytes.write(name, writeVarint(bytes, 0, name.length), 'latin1')
+  return bytes
+}
+
+function header(name: string, value: string): Uint8Array {
+  return Buffer.concat([headerName(name), headerName(value)])
+}
+
+function digitsOf(value: number): number {
+  let digits = 1
+  for (let limit = 10; value >= limit; limit *= 10) digits++
+  return digits
+}
+
+function writeDigits(bytes: Uint8Array, at: number, value: number, digits: number): void {
+  let rest = value
+  for (let i = at + digits - 1; i >= at; i--) {
+    const quotient = Math.floor(rest / 10)
+    bytes[i] = 0x30 + rest - quotient * 10
+    rest = quotient
+  }
+}
