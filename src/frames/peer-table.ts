@@ -20,18 +20,32 @@ export class PeerTable {
   readonly #capacity: number
   readonly #allowed: CidrList | undefined
   readonly #slots: Uint16Array
+  /** Addresses by peer, in memory that other threads may read: a peer's is there before its number is handed out. */
   readonly #keys: Uint32Array
   #count = FIRST_PEER
   readonly #key: Uint32Array = new Uint32Array(WORDS)
   readonly #last: Uint32Array = new Uint32Array(WORDS)
   #lastPeer = -1
 
+  static bytesFor(capacity: number): number {
+    return (capacity + FIRST_PEER) * WORDS * Uint32Array.BYTES_PER_ELEMENT
+  }
+
+  /** The table of another thread, for text() only. */
+  static reader(memory: SharedArrayBuffer): PeerTable {
+    return new PeerTable(0, undefined, memory)
+  }
+
   /** `capacity`: at most 65 533 peers. Without `allowed` every peer is. */
-  constructor(capacity: number, allowed: CidrList | undefined) {
+  constructor(
+    capacity: number,
+    allowed: CidrList | undefined,
+    memory: SharedArrayBuffer = new SharedArrayBuffer(PeerTable.bytesFor(capacity)),
+  ) {
     this.#capacity = capacity
     this.#allowed = allowed
     this.#slots = new Uint16Array(capacity * SLOTS_PER_PEER)
-    this.#keys = new Uint32Array((capacity + FIRST_PEER) * WORDS)
+    this.#keys = new Uint32Array(memory)
   }
 
   /** The number of the peer whose address, of 4 or 16 bytes, is at `at`. */

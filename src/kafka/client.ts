@@ -14,12 +14,7 @@ interface InternalRequestQueue {
   readonly throttledUntil: number
   scheduleCheckPendingRequests(): void
   maybeThrottle(milliseconds: number): void
-  push(request: {
-    entry: InternalEntry
-    expectResponse: boolean
-    requestTimeout: number
-    sendRequest(): void
-  }): void
+  push(request: { entry: InternalEntry; expectResponse: boolean; requestTimeout: number; sendRequest(): void }): void
 }
 
 interface InternalEntry {

@@ -11,8 +11,7 @@ export function crc32c(bytes: Uint8Array, start: number, end: number): number {
   let crc = -1
   let at = start
   for (; at + SLICES <= end; at += SLICES) {
-    const low =
-      crc ^ (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24))
+    const low = crc ^ (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24))
     crc =
       t[0x700 | (low & 0xff)]! ^
       t[0x600 | ((low >>> 8) & 0xff)]! ^

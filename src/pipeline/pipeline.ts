@@ -23,7 +23,7 @@ import { outerTunnels } from './tunnel-table.ts'
 /** Walks a batch from the source to the sinks: outer headers, tunnel, admission, rebuilding, finishing, fan-out. */
 export class Pipeline {
   readonly counters: PipelineCounters
-  /** Absent where nothing depends on who sends: asking the kernel for it would cost 50 ns a datagram. */
+  /** Absent where nothing depends on who sends. */
   readonly peers: PeerTable | undefined
   readonly #tunnelCounts: TunnelCounts
   readonly #outer: OuterStep | undefined
@@ -38,7 +38,8 @@ export class Pipeline {
   private constructor(plan: PipelinePlan, batch: FrameBatch, outlets: readonly Outlet[]) {
     const source = sourceType(plan.source.engine)
     this.counters = new PipelineCounters(plan.counters)
-    if (plan.allowFrom.length > 0) this.peers = new PeerTable(COUNTED_PEERS, new CidrList(plan.allowFrom))
+    const allowed = plan.allowFrom.length > 0 ? new CidrList(plan.allowFrom) : undefined
+    if (plan.peers !== undefined) this.peers = new PeerTable(COUNTED_PEERS, allowed, plan.peers)
     this.#tunnelCounts = new TunnelCounts(plan.tunnelCounts, COUNTED_TUNNELS)
     if (source.outerHeaders) {
       const slots = reassemblerSlots(source.batchRows)

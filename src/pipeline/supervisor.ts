@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 import type { Logger } from 'pino'
 import { EXIT_USAGE, Failure, type FailureMessage, toFailureMessage } from '../config/terms/failure.ts'
 import { allocateSharedMemory, type SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
+import { PeerTable } from '../frames/peer-table.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
 import { sinkType } from '../sinks/registry.ts'
 import type { OpenSink, SinkWish } from '../sinks/sink.ts'
@@ -11,6 +12,7 @@ import { slabBytesInFront } from './pipeline.ts'
 import {
   CONTROL_STOP,
   CONTROL_WORDS,
+  COUNTED_PEERS,
   COUNTED_TUNNELS,
   type PipelineOptions,
   type PipelinePlan,
@@ -56,7 +58,8 @@ export class Supervisor {
       // The worker loads its modules while the sinks open; it opens the source when it gets the plan.
       const worker = new Worker(new URL('./worker.js', import.meta.url))
       const ready = this.#listenTo(worker)
-      const sinks = await this.#openSinks(slab, options, wishes).catch(async (error: unknown) => {
+      const peers = needsPeers(options, wishes) ? new SharedArrayBuffer(PeerTable.bytesFor(COUNTED_PEERS)) : undefined
+      const sinks = await this.#openSinks(slab, options, wishes, peers).catch(async (error: unknown) => {
         await worker.terminate()
         throw error
       })
@@ -66,6 +69,7 @@ export class Supervisor {
         counters: this.#counters.memory,
         tunnelCounts: this.#tunnelCounts,
         control: this.#control.buffer as SharedArrayBuffer,
+        peers,
         sinks,
       }
       worker.postMessage(plan)
@@ -118,7 +122,12 @@ export class Supervisor {
     return buildReport(this.#counters, new TunnelCounts(this.#tunnelCounts, COUNTED_TUNNELS), this.#sinks)
   }
 
-  async #openSinks(slab: Slab, options: PipelineOptions, wishes: readonly SinkWish[]): Promise<SinkPlan[]> {
+  async #openSinks(
+    slab: Slab,
+    options: PipelineOptions,
+    wishes: readonly SinkWish[],
+    peers: SharedArrayBuffer | undefined,
+  ): Promise<SinkPlan[]> {
     const plans: SinkPlan[] = []
     for (const [i, wish] of wishes.entries()) {
       const counters = new SinkCounters()
@@ -132,6 +141,7 @@ export class Supervisor {
         ...slab.sinkParts[i]!,
         live: options.source.engine !== 'file',
         pipelineCounters: this.#counters.memory,
+        peers,
         stop: (reason) => {
           this.#log.warn({ sink: wish.name }, reason)
           // Whoever watches one sink and leaves must not end what the others collect.
@@ -184,6 +194,10 @@ export class Supervisor {
   async #closeSinks(): Promise<void> {
     for (const sink of this.#sinks) await sink.open.close()
   }
+}
+
+function needsPeers(options: PipelineOptions, wishes: readonly SinkWish[]): boolean {
+  return options.allowFrom.length > 0 || wishes.some((wish) => sinkType(wish.type).needsPeers === true)
 }
 
 interface Slab {

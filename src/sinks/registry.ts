@@ -1,4 +1,5 @@
 import { interfaceSink } from './interface/interface-sink.ts'
+import { kafkaSink } from './kafka/kafka-sink.ts'
 import { nullSink } from './null/null-sink.ts'
 import { pcapngSink, pcapSink } from './pcap/pcap-sink.ts'
 import type { SinkType } from './sink.ts'
@@ -10,6 +11,7 @@ export const SINKS: readonly SinkType<unknown>[] = [
   erased(pcapngSink),
   erased(tapSink),
   erased(interfaceSink),
+  erased(kafkaSink),
   erased(nullSink),
 ]
 

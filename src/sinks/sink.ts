@@ -80,6 +80,8 @@ export interface SinkContext {
   readonly slab: SharedMemoryHandle
   readonly byteOffset: number
   readonly byteLength: number
+  /** Memory of the worker's table of peers; undefined where the `peer` column is left alone. */
+  readonly peers: SharedArrayBuffer | undefined
   /** Input comes from the network now, not from a file. */
   readonly live: boolean
   /** For statistics written at a file's end: packets that the kernel has dropped. */
@@ -103,6 +105,8 @@ export interface SinkType<Options> {
   readonly takesTarget: boolean
   /** Strict schema of the target and of what may follow `?`; defaults live here and nowhere else. */
   readonly options: z.ZodType<Options>
+  /** Reads the frames' `peer` column; absent = it does not, and without --allow-from nobody asks who sends. */
+  readonly needsPeers?: boolean
   /** Bytes of the slab that a sink with this queue needs. */
   slabBytes(queue: number): number
   /** Main thread. Throws Failure when the target cannot be had. */

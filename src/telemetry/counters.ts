@@ -90,7 +90,8 @@ const WRITTEN = 3
 const BYTES = 4
 const ERROR = 5
 const UNFIT = 6
-const SINK_WORDS = 7
+const SPOOLED = 7
+const SINK_WORDS = 8
 
 /** A sink's accounting. The half in the pipeline writes the first three counters, the half that sends the others. */
 export class SinkCounters {
@@ -129,11 +130,12 @@ export class SinkCounters {
   }
 
   /** The sending half reports totals, which replace the ones before. */
-  setSent(written: number, bytes: number, failed: number, unfit: number = 0): void {
+  setSent(written: number, bytes: number, failed: number, unfit: number = 0, spooled: number = 0): void {
     this.#words[WRITTEN] = written
     this.#words[BYTES] = bytes
     this.#words[ERROR] = failed
     this.#words[UNFIT] = unfit
+    this.#words[SPOOLED] = spooled
   }
 
   /** The sending half is gone: what was offered and has come to no end never will. */
@@ -147,6 +149,7 @@ export class SinkCounters {
       ['not-selected', this.#words[NOT_SELECTED]!],
       ['sink-overflow', this.#words[OVERFLOW]!],
       ['frame-size', this.#words[UNFIT]!],
+      ['spooled', this.#words[SPOOLED]!],
       ['sink-error', this.#words[ERROR]!],
     ]
     for (const [reason, frames] of reasons) if (frames > 0) result[reason] = frames

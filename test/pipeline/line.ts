@@ -1,9 +1,10 @@
 import { expect } from 'vitest'
 import { FrameBatch } from '../../src/frames/frame-batch.ts'
 import type { IdRange } from '../../src/frames/number-set.ts'
+import { PeerTable } from '../../src/frames/peer-table.ts'
 import { TunnelCounts } from '../../src/frames/tunnel-counts.ts'
 import { Pipeline, slabBytesInFront } from '../../src/pipeline/pipeline.ts'
-import { COUNTED_TUNNELS, type PipelineOptions, type PipelinePlan } from '../../src/pipeline/plan.ts'
+import { COUNTED_PEERS, COUNTED_TUNNELS, type PipelineOptions, type PipelinePlan } from '../../src/pipeline/plan.ts'
 import { PipelineCounters, SinkCounters } from '../../src/telemetry/counters.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_TUNNEL } from '../../src/wire/link-type.ts'
 import { hex } from '../wire/bytes.ts'
@@ -85,6 +86,7 @@ export class Line {
       counters: line.counters.memory,
       tunnelCounts: line.#tunnelCounts,
       control: new SharedArrayBuffer(16),
+      peers: options.allowFrom === undefined ? undefined : new SharedArrayBuffer(PeerTable.bytesFor(COUNTED_PEERS)),
       sinks: line.sinks.map(({ collected, counters }, i) => ({
         pipelineHalf: new URL('collecting-sink.ts', import.meta.url).href,
         wiring: collected,

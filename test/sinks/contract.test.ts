@@ -50,10 +50,10 @@ describe.each([...SINKS])('$type', (type) => {
   })
 
   const around = surroundingsOf(type.type)
-  let cleanUp = () => {}
-  beforeAll(() => {
-    if (unmet(...around.needs).length === 0) cleanUp = around.prepare()
-  })
+  let cleanUp: () => void | Promise<void> = () => {}
+  beforeAll(async () => {
+    if (unmet(...around.needs).length === 0) cleanUp = await around.prepare()
+  }, 120_000)
   afterAll(() => cleanUp())
   const exampleWith = (settings: string) => `${type.example}${type.example.includes('?') ? '&' : '?'}${settings}`
 
@@ -136,8 +136,8 @@ describe.each([...SINKS])('$type', (type) => {
   })
 
   it('when the pipeline never begins, nothing of it stays', async () => {
-    cleanUp()
-    cleanUp = around.prepare()
+    await cleanUp()
+    cleanUp = await around.prepare()
     const sink = await open(type.example)
     await sink.open.abandon()
     expect(around.remains(sink.folder)).toEqual([])

@@ -89,6 +89,7 @@ export class OpenedSink {
       byteLength,
       live,
       pipelineCounters: new PipelineCounters().memory,
+      peers: undefined,
       fail: (failure) => this.stops.push(failure.what),
       stop: (reason) => this.stops.push(reason),
     }

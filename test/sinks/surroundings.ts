@@ -1,6 +1,8 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { KafkaBroker } from '../support/kafka/broker.ts'
+import { readTopic } from '../support/kafka/kcat.ts'
 import { OwnNamespace } from '../support/own-namespace.ts'
 import type { Need } from '../support/requirements.ts'
 import { framesOf } from '../support/tshark.ts'
@@ -18,7 +20,7 @@ export interface Surroundings {
   /** The shortest frame that it can write. */
   readonly shortest: number
   /** Makes what the sink needs; returns how to take it away. */
-  prepare(): () => void
+  prepare(): (() => void | Promise<void>) | Promise<() => void | Promise<void>>
   /** Begins to see what comes out of an open sink that writes to `folder`; undefined for a sink that nothing comes out of. */
   record(folder: string): Promise<Recording | undefined>
   /** What is there of the sink's making, by name. */
@@ -80,7 +82,7 @@ async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode === null) await exited
 }
 
-const tap: Surroundings = {
+const tap = {
   needs: ['root', 'namespaces', 'ip', 'tcpdump', 'tshark'],
   shortest: 14,
   prepare: () => {
@@ -89,7 +91,7 @@ const tap: Surroundings = {
   },
   record: (folder) => recordDevice('ids0', folder),
   remains: () => (existsSync('/proc/sys/net/ipv4/conf/ids0') ? ['ids0'] : []),
-}
+} satisfies Surroundings
 
 const cable: Surroundings = {
   ...tap,
@@ -106,8 +108,40 @@ const cable: Surroundings = {
   remains: () => [],
 }
 
+/** A broker on the port that the example names, in a namespace of its own: that port may be taken here. */
+const kafka: Surroundings = {
+  ...nothing,
+  needs: ['root', 'namespaces', 'ip', 'kafka', 'kcat'],
+  prepare: async () => {
+    const namespace = new OwnNamespace()
+    ip('link', 'set', 'lo', 'up')
+    const broker = await KafkaBroker.start({ ports: { broker: 9092, controller: 9093 } })
+    await broker.createTopic('mirror')
+    return async () => {
+      await broker.dispose()
+      namespace.leave()
+    }
+  },
+  record: async () => {
+    const read = () => readTopic('127.0.0.1:9092', 'mirror')
+    const before = read().length
+    return {
+      frames: async () =>
+        read()
+          .slice(before)
+          .map(({ value }) => value),
+    }
+  },
+}
+
 /** By type of sink; a sink that is not named here writes nothing that could be read back. */
-const SURROUNDINGS: Readonly<Record<string, Surroundings>> = { pcap: files, pcapng: files, tap, interface: cable }
+const SURROUNDINGS: Readonly<Record<string, Surroundings>> = {
+  pcap: files,
+  pcapng: files,
+  tap,
+  interface: cable,
+  kafka,
+}
 
 export function surroundingsOf(type: string): Surroundings {
   return SURROUNDINGS[type] ?? nothing

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { type TestAPI, test } from 'vitest'
+import { kafkaClasspath } from './kafka/jars.ts'
 
 const TOOLS = [
   'tcpdump',
@@ -28,6 +29,7 @@ const TOOLS = [
   'ngrep',
   'suricata',
   'ovs-vsctl',
+  'kcat',
 ] as const
 
 /** What a test may need from the machine: a command on PATH, or one of the named conditions. */
@@ -41,6 +43,7 @@ export type Need =
   | 'shared-captures'
   | 'shared-prototypes'
   | 'build'
+  | 'kafka'
 
 const PROJECT = new URL('../../', import.meta.url).pathname
 /** Captures that several projects share; absent from a plain checkout. */
@@ -78,6 +81,8 @@ const checks = new Map<Need, () => boolean>([
   ['libpcap', hasLibpcap],
   ['shared-captures', () => existsSync(join(SHARED_CAPTURES, 'INDEX.tsv'))],
   ['shared-prototypes', () => existsSync(join(PROJECT, '../shared/prototypes'))],
+  // Java, and Maven or what it has fetched before.
+  ['kafka', () => kafkaClasspath() !== undefined],
   ['build', () => existsSync(BUILT_COMMAND)],
 ])
 

@@ -20,7 +20,7 @@ export interface DeliverySettings {
 export interface DeliveryEvents {
   delivered(batch: ClosedBatch): void
   /** The cluster will never take it. */
-  refused(batch: ClosedBatch, reason: string): void
+  refused(batch: ClosedBatch, reason: string, isTooLarge: boolean): void
   /** Something went wrong on the way; it is tried again. Batches of no request in flight are what withdraw() gives. */
   trouble(problem: KafkaProblem): void
   /** The topic is no more: its batches are refused. */
@@ -104,7 +104,8 @@ export class Delivery {
       else lanes.push(lane)
     }
     for (const [node, lanes] of byNode) {
-      while (lanes.length > 0 && (this.#requests.get(node) ?? 0) < REQUESTS_IN_FLIGHT) void this.#send(node, someOf(lanes))
+      while (lanes.length > 0 && (this.#requests.get(node) ?? 0) < REQUESTS_IN_FLIGHT)
+        void this.#send(node, someOf(lanes))
     }
     if (leaderless !== undefined) this.#retry(leaderless)
   }
@@ -159,7 +160,7 @@ export class Delivery {
     if (remedy === 'none') {
       lane.sequence = (lane.sequence + recordCount(batch.bytes)) & 0x7fff_ffff
       this.#events.delivered(batch)
-    } else this.#events.refused(batch, text)
+    } else this.#events.refused(batch, text, remedy === 'split')
     return undefined
   }
 
@@ -222,7 +223,7 @@ export class Delivery {
       for (const batch of lane.batches) {
         this.pendingBytes -= batch.bytes.length
         this.progress++
-        this.#events.refused(batch, reason)
+        this.#events.refused(batch, reason, false)
       }
     }
   }
@@ -244,6 +245,7 @@ export class Delivery {
 function someOf(lanes: Lane[]): Lane[] {
   let bytes = 0
   let count = 0
-  while (count < lanes.length && (count === 0 || bytes < REQUEST_BYTES)) bytes += lanes[count++]!.batches[0]!.bytes.length
+  while (count < lanes.length && (count === 0 || bytes < REQUEST_BYTES))
+    bytes += lanes[count++]!.batches[0]!.bytes.length
   return lanes.splice(0, count)
 }

@@ -9,7 +9,7 @@ import {
 } from '../../kafka/frame-headers.ts'
 import { varintBytes, writeVarint } from '../../kafka/varint.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
-import { CAPTURED, ENCAPSULATION, FRAME, NANOSECONDS, PEER, SECONDS, TUNNEL_ID, WIRE_LENGTH } from './frame-record.ts'
+import { CAPTURED, ENCAPSULATION, FRAME, NANOSECONDS, SECONDS, TUNNEL_ID, WIRE_LENGTH } from './frame-record.ts'
 import type { OpenBatch } from './open-batch.ts'
 
 const HEADERS = 5
@@ -54,8 +54,16 @@ export class SingleFrames implements FrameEncoder {
     const timeDigits = seconds > 0 ? digitsOf(seconds) + NANOSECOND_DIGITS : digitsOf(nanoseconds)
     const keyBytes = key === undefined ? TIME_KEY_BYTES : key.length
     const bodyBytes =
-      varintBytes(keyBytes) + keyBytes + varintBytes(captured) + captured +
-      headers.length + 1 + lengthDigits + TIME_HEADER.length + 1 + timeDigits
+      varintBytes(keyBytes) +
+      keyBytes +
+      varintBytes(captured) +
+      captured +
+      headers.length +
+      1 +
+      lengthDigits +
+      TIME_HEADER.length +
+      1 +
+      timeDigits
     const { records } = batch
     if (!records.fits(bodyBytes)) return false
     let to = records.begin(seconds * 1000 + Math.floor(nanoseconds / 1e6), bodyBytes)

@@ -1,5 +1,5 @@
-import type { KafkaProblem } from '../../kafka/describe.ts'
 import type { KafkaCluster } from '../../kafka/client.ts'
+import type { KafkaProblem } from '../../kafka/describe.ts'
 import { Delivery, type DeliverySettings } from './delivery.ts'
 import type { ClosedBatch } from './open-batch.ts'
 import type { Spool } from './spool.ts'
@@ -24,6 +24,8 @@ export class Outbox {
   delivered = 0
   bytes = 0
   refused = 0
+  /** Frames that are more than a topic takes at once. */
+  tooLarge = 0
   /** Frames of earlier runs that this one delivered. */
   earlierDelivered = 0
   readonly #delivery: Delivery
@@ -35,18 +37,13 @@ export class Outbox {
   #isStalled = false
   #isTroubled = false
 
-  constructor(
-    cluster: KafkaCluster,
-    settings: DeliverySettings,
-    spool: Spool | undefined,
-    events: OutboxEvents,
-  ) {
+  constructor(cluster: KafkaCluster, settings: DeliverySettings, spool: Spool | undefined, events: OutboxEvents) {
     this.#spool = spool
     this.#events = events
     this.#delivery = new Delivery(cluster, settings, {
       delivered: (batch) => this.#end(batch, true),
-      refused: (batch, reason) => {
-        this.#end(batch, false)
+      refused: (batch, reason, isTooLarge) => {
+        this.#end(batch, false, isTooLarge)
         events.refused(batch.frames, reason)
       },
       trouble: (problem) => this.#stall(problem),
@@ -108,13 +105,14 @@ export class Outbox {
     return left
   }
 
-  #end(batch: ClosedBatch, isDelivered: boolean): void {
+  #end(batch: ClosedBatch, isDelivered: boolean, isTooLarge = false): void {
     if (isDelivered && this.#isTroubled) {
       this.#isTroubled = false
       this.#events.recovered()
     }
     if (batch.isEarlier) this.earlierDelivered += isDelivered ? batch.frames : 0
     else if (isDelivered) this.delivered += batch.frames
+    else if (isTooLarge) this.tooLarge += batch.frames
     else this.refused += batch.frames
     if (isDelivered && !batch.isEarlier) this.bytes += batch.bytes.length
     if (batch.spoolNumber !== undefined) this.#spool!.settle(batch.spoolNumber)

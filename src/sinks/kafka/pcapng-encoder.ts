@@ -1,6 +1,6 @@
-import { PcapngFormat } from '../../pcap-writer/pcapng-format.ts'
-import { varintBytes, writeVarint } from '../../kafka/varint.ts'
 import { TIME_KEY_BYTES } from '../../kafka/frame-headers.ts'
+import { varintBytes, writeVarint } from '../../kafka/varint.ts'
+import { PcapngFormat } from '../../pcap-writer/pcapng-format.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
 import { type FrameEncoder, writeTimeKey } from './frame-encoder.ts'
 import { CAPTURED, ENCAPSULATION, FRAME, NANOSECONDS, SECONDS, TUNNEL_ID, WIRE_LENGTH } from './frame-record.ts'
@@ -61,10 +61,20 @@ export class PcapngRecords implements FrameEncoder {
     columns.nanoseconds[0] = view.getUint32(at + NANOSECONDS, true)
     const section = this.#sections.get(batch) ?? this.#begin(batch, key)
     const size = this.#format.recordBytes(columns.captured[0]!)
-    const id = this.#interfaceOf(section, view.getUint32(at + TUNNEL_ID, true), view.getUint16(at + ENCAPSULATION, true), size)
+    const id = this.#interfaceOf(
+      section,
+      view.getUint32(at + TUNNEL_ID, true),
+      view.getUint16(at + ENCAPSULATION, true),
+      size,
+    )
     if (id < 0) return false
     this.#format.writeRecord(section.view, section.size, columns, 0, id)
-    this.#slab.copy(section.bytes, section.size + this.#format.headerBytes, at + FRAME, at + FRAME + columns.captured[0]!)
+    this.#slab.copy(
+      section.bytes,
+      section.size + this.#format.headerBytes,
+      at + FRAME,
+      at + FRAME + columns.captured[0]!,
+    )
     section.size += size
     batch.frames++
     return true

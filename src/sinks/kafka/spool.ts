@@ -207,7 +207,13 @@ export class Spool {
       const sequence = Number(FILE_NAME.exec(name)![1])
       const path = join(this.#folder, name)
       const length = statSync(path).size
-      const file = { sequence, descriptor: openSync(path, 'r+'), size: 0, passed: positions.get(sequence) ?? 0, entries: 0 }
+      const file = {
+        sequence,
+        descriptor: openSync(path, 'r+'),
+        size: 0,
+        passed: positions.get(sequence) ?? 0,
+        entries: 0,
+      }
       this.#files.push(file)
       for (;;) {
         const header = readHeader(file.descriptor, file.size, length)

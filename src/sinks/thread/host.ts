@@ -27,6 +27,7 @@ export async function startSinkThread<Options>(plan: ThreadPlan<Options>, contex
     series: plan.series,
     counters: context.counters.memory,
     pipelineCounters: context.pipelineCounters,
+    peers: context.peers,
     prompt: plan.prompt,
     live: context.live,
     requests: new SharedArrayBuffer(4 * REQUEST_WORDS),

@@ -20,6 +20,8 @@ export interface Sender {
   readonly failed: number
   /** Frames too long or too short for the target, whatever state it is in. */
   readonly unfit: number
+  /** At the end: frames that the next run will send; absent = none ever. */
+  readonly spooled?: number
   /** Opens what can be opened before the first frame. @throws Failure */
   open(): void | Promise<void>
   /** Takes the segment that the consumer's fields describe. Its bytes are borrowed until commit() is done. */
@@ -104,6 +106,8 @@ async function run<Options>(
     if (thread.reopenRequests !== reopened) sender.reopen()
     reopened = thread.reopenRequests
     await sender.tick()
+    // What has gone out meanwhile.
+    if (sender.usesEventLoop) report(sender, counters)
     if (!wasSent && sender.usesEventLoop) await consumer.waitInEventLoop(IDLE_MS)
     else if (!wasSent) consumer.wait(IDLE_MS)
   }
@@ -113,7 +117,7 @@ async function run<Options>(
 }
 
 function report(sender: Sender, counters: SinkCounters): void {
-  counters.setSent(sender.written, sender.bytes, sender.failed, sender.unfit)
+  counters.setSent(sender.written, sender.bytes, sender.failed, sender.unfit, sender.spooled)
 }
 
 function addSome(sender: Sender, consumer: RecordConsumer): boolean {

@@ -13,6 +13,8 @@ export interface ThreadWiring<Options> {
   readonly series: SharedArrayBuffer | undefined
   readonly counters: SharedArrayBuffer
   readonly pipelineCounters: SharedArrayBuffer
+  /** Memory of the worker's table of peers; undefined where the `peer` column is left alone. */
+  readonly peers: SharedArrayBuffer | undefined
   /** Someone may be watching what comes out: it goes on its way as soon as the thread has nothing else to do. */
   readonly prompt: boolean
   readonly live: boolean
