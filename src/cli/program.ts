@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { Command, CommanderError, Option } from 'commander'
 import { collectOptions, decapOptions, HEADER_LAYERS, LOG_LEVELS, parseOptions } from '../config/schema.ts'
 import { EXIT_USAGE, Failure, toFailureMessage } from '../config/terms/failure.ts'
@@ -7,6 +6,7 @@ import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { collect } from './collect.ts'
 import { decap } from './decap.ts'
 import { writeToStandardError } from './logger.ts'
+import { version } from './version.ts'
 
 /** Runs the command line. Returns the exit code; never throws for what a user can do. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -120,9 +120,4 @@ function sinkHelp(): string {
     '',
     'Signals: SIGINT and SIGTERM finish and end, SIGHUP reopens files, SIGUSR1 logs statistics.',
   ].join('\n')
-}
-
-function version(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(manifest) as { version: string }).version
 }

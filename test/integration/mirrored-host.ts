@@ -47,8 +47,13 @@ export function addPeer(source: Namespace, mtu: number): Peer {
 }
 
 /** tcpdump on an interface, once it captures. */
-export async function startTcpdump(host: Namespace, device: string, file: string): Promise<{ stop(): Promise<void> }> {
-  const child = host.spawn(['tcpdump', '-i', device, '-U', '--immediate-mode', '-s', '0', '-w', file])
+export async function startTcpdump(
+  host: Namespace,
+  device: string,
+  file: string,
+  options: readonly string[] = [],
+): Promise<{ stop(): Promise<void> }> {
+  const child = host.spawn(['tcpdump', '-i', device, '-U', '--immediate-mode', '-s', '0', '-w', file, ...options])
   await new Promise<void>((resolve, reject) => {
     child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       if (text.includes('listening on')) resolve()

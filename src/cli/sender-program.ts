@@ -1,0 +1,106 @@
+import { Command, CommanderError } from 'commander'
+import {
+  DIRECTIONS,
+  parseMirrorOptions,
+  parseSelectionOptions,
+  SENDER_ENCAPSULATIONS,
+} from '../config/sender-options.ts'
+import { EXIT_CONFIGURATION, EXIT_USAGE, Failure, toFailureMessage } from '../config/terms/failure.ts'
+import { writeToStandardError } from './logger.ts'
+import { showStatus, takeDown } from './sender-down.ts'
+import { readMirrorFile } from './sender-file.ts'
+import { planMirror, setUpMirror } from './sender-up.ts'
+import { version } from './version.ts'
+
+type Given = Record<string, unknown>
+
+/** Options of a mirror that also select it; the others say how it is made. */
+const SELECTING = ['interface', 'collector', 'vni', 'encapsulation', 'port', 'netns', 'pid', 'container']
+
+const AFTER = `
+A mirror that is there already is left as it is. "down" and "status" take what is not given as any; "down" wants at least
+--interface, --collector or --vni, or --all. No mirror to take down is no failure.
+Exit codes: 64 usage, 66 no configuration, 69 it cannot be done here, 77 CAP_NET_ADMIN is missing, 78 configuration.`
+
+/** Runs the command line. Returns the exit code; never throws for what a user can do. */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    await createProgram().parseAsync([...argv], { from: 'user' })
+    return 0
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : EXIT_USAGE
+    const failure = toFailureMessage(error)
+    writeToStandardError(`mirror-sender: ${failure.what}\n${failure.mend}\n`)
+    return failure.exitCode
+  }
+}
+
+function createProgram(): Command {
+  const program = new Command('mirror-sender')
+    .description(
+      "Copies an interface's packets into a tunnel to a collector, with tc and a tunnel device of the kernel.",
+    )
+    .version(version(), '-V, --version')
+    .exitOverride()
+    .enablePositionalOptions()
+    .showHelpAfterError('See mirror-sender --help.')
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'mirror-sender: ')) })
+    .addHelpText('after', AFTER)
+  const plan = program.command('plan').description('print the commands that "up" would run, and their undo')
+  addMirrorOptions(plan).action((given: Given) => planMirror(merged(parseMirrorOptions, given, mirrorKeys())))
+  const up = program.command('up').description('set the mirror up')
+  addMirrorOptions(up).action((given: Given) => setUpMirror(merged(parseMirrorOptions, given, mirrorKeys())))
+  const status = program.command('status').description('show the mirrors that are there, and what the kernel counted')
+  addSelectingOptions(status)
+    .option('--json', 'for programs')
+    .action((given: Given) => showStatus(merged(parseSelectionOptions, given, SELECTING)))
+  const down = program.command('down').description('take away what "up" made')
+  addSelectingOptions(down)
+    .option('--all', 'every mirror')
+    .action((given: Given) => takeDown(merged(parseSelectionOptions, given, SELECTING)))
+  return program
+}
+
+function addMirrorOptions(command: Command): Command {
+  return addSelectingOptions(command)
+    .option('--direction <which>', `${DIRECTIONS.join(', ')} (default both)`)
+    .option('--filter <expression>', 'which packets, in the language of tcpdump (pcap-filter); default all')
+    .option('--source-port <low-high>', 'vxlan: UDP source ports, of which each flow keeps one')
+    .option('--ttl <hops>', "time to live of the tunnel's packets")
+    .option('--dscp <number>', "differentiated services code point of the tunnel's packets, 0 to 63")
+    .option('--mtu <bytes>', 'MTU of the tunnel device')
+}
+
+function addSelectingOptions(command: Command): Command {
+  return command
+    .usage('[options]')
+    .option('--interface <name>', 'the interface that is mirrored')
+    .option('--collector <address>', 'where the tunnel goes, IPv4 or IPv6')
+    .option('--vni <number>', 'identifier of the tunnel: VNI, GRE key, ERSPAN session')
+    .option('--encapsulation <name>', `${SENDER_ENCAPSULATIONS.join(', ')} (default vxlan)`)
+    .option('--port <number>', 'UDP port of the collector (default vxlan 4789, geneve 6081)')
+    .option('--netns <name>', 'in this network namespace')
+    .option('--pid <number>', "in this process's network namespace")
+    .option('--container <name>', "in this container's, found by docker or podman")
+    .option('--config <file>', 'YAML with these options as its keys; those given here override it')
+}
+
+/** The keys that a file may have: every option of "up" but --config itself. */
+function mirrorKeys(): string[] {
+  return addMirrorOptions(new Command())
+    .options.map(({ long }) => long!.slice(2))
+    .filter((name) => name !== 'config')
+}
+
+/** File and command line together. `taken`: the options of the file that count here. */
+function merged<Options>(parse: (given: Given) => Options, given: Given, taken: readonly string[]): Options {
+  const { config, ...flags } = given
+  if (typeof config !== 'string') return parse(flags)
+  const file = readMirrorFile(config, mirrorKeys(), taken)
+  try {
+    return parse({ ...file, ...flags })
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    throw new Failure(EXIT_CONFIGURATION, `${config}: ${error.message}`, error.mend)
+  }
+}

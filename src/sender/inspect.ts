@@ -1,0 +1,167 @@
+import { EXIT_UNAVAILABLE, Failure } from '../config/terms/failure.ts'
+import type { FilterInstruction } from '../dgram-extended/libpcap.ts'
+import { readTunnelAlias } from './alias.ts'
+import { CommandError, type Place, runCommand } from './commands.ts'
+import { type Direction, isLeftover } from './mirror.ts'
+import type { ForeignFilter, Link, MirrorFilter, State, Tunnel } from './state.ts'
+
+const DIRECTIONS: readonly Direction[] = ['ingress', 'egress']
+
+/** What `ip -j -d -s link show` says of an interface, as far as it is read. */
+interface IpLink {
+  readonly ifindex: number
+  readonly ifname: string
+  readonly flags: readonly string[]
+  readonly mtu: number
+  readonly link_type: string
+  readonly address?: string
+  readonly link?: string
+  readonly master?: string
+  readonly ifalias?: string
+  readonly linkinfo?: {
+    readonly info_kind?: string
+    readonly info_data?: {
+      readonly id?: number
+      readonly port?: number
+      readonly remote?: string
+      readonly remote6?: string
+    }
+  }
+  readonly stats64?: {
+    readonly tx: {
+      readonly packets: number
+      readonly bytes: number
+      readonly errors: number
+      readonly dropped: number
+    }
+  }
+}
+
+/** What `tc -j -s filter show` says of a filter. */
+interface TcFilter {
+  readonly protocol: string
+  readonly pref: number
+  readonly kind: string
+  readonly options?: {
+    readonly handle?: string
+    readonly fh?: string
+    readonly bytecode?: { readonly insns: readonly FilterInstruction[] }
+    readonly actions?: readonly TcAction[]
+  }
+}
+
+interface TcAction {
+  readonly kind: string
+  readonly to_dev?: string
+  readonly stats?: { readonly packets: number; readonly bytes: number; readonly drops: number }
+}
+
+/** Reads what is there, through `ip` and `tc`; changes nothing. Throws Failure. */
+export async function inspect(place: Place): Promise<State> {
+  const links = (await list<IpLink>(place, ['ip', '-j', '-d', '-s', 'link', 'show'])).map(toLink)
+  const qdiscs = await list<{ kind: string; dev: string }>(place, ['tc', '-j', 'qdisc', 'show'])
+  const hooks = new Map<string, 'clsact' | 'ingress'>()
+  for (const { kind, dev } of qdiscs) if (kind === 'clsact' || kind === 'ingress') hooks.set(dev, kind)
+
+  const tunnels = links.flatMap((link): Tunnel[] => {
+    const record = readTunnelAlias(link.alias)
+    return record === undefined ? [] : [{ link, ...record }]
+  })
+  const ours = new Set(tunnels.map(({ link }) => link.name))
+  const mirrors: MirrorFilter[] = []
+  const foreign: ForeignFilter[] = []
+  for (const [device, hook] of hooks) {
+    if (ours.has(device)) continue
+    for (const direction of hook === 'clsact' ? DIRECTIONS : DIRECTIONS.slice(0, 1)) {
+      // Without options it is the head that tc shows once for a preference and protocol.
+      const all = await list<TcFilter>(place, ['tc', '-s', '-j', 'filter', 'show', 'dev', device, direction])
+      for (const filter of all) sort(filter, device, direction, ours, mirrors, foreign)
+    }
+  }
+  const leftovers = links.filter(({ name, mac, alias }) => isLeftover(name, mac, alias))
+  return {
+    links,
+    hooks,
+    tunnels,
+    leftovers,
+    mirrors,
+    foreign: foreign.filter((filter) => !isHeadOfOurs(filter, mirrors)),
+  }
+}
+
+function sort(
+  { protocol, pref, kind, options }: TcFilter,
+  device: string,
+  direction: Direction,
+  ours: ReadonlySet<string>,
+  mirrors: MirrorFilter[],
+  foreign: ForeignFilter[],
+): void {
+  const action = options?.actions?.find(({ to_dev }) => to_dev !== undefined && ours.has(to_dev))
+  if (action?.to_dev === undefined) {
+    foreign.push({ interface: device, direction, pref, kind: options === undefined ? HEAD : kind })
+    return
+  }
+  const { packets = 0, bytes = 0, drops = 0 } = action.stats ?? {}
+  mirrors.push({
+    interface: device,
+    direction,
+    tunnel: action.to_dev,
+    kind,
+    pref,
+    protocol,
+    handle: options?.handle ?? options?.fh ?? '',
+    program: options?.bytecode?.insns ?? [],
+    mirrored: { packets, bytes, dropped: drops },
+  })
+}
+
+const HEAD = 'head'
+
+function isHeadOfOurs(filter: ForeignFilter, mirrors: readonly MirrorFilter[]): boolean {
+  if (filter.kind !== HEAD) return false
+  return mirrors.some(
+    (mirror) =>
+      mirror.interface === filter.interface && mirror.direction === filter.direction && mirror.pref === filter.pref,
+  )
+}
+
+function toLink(link: IpLink): Link {
+  const { info_kind: kind = '', info_data: data = {} } = link.linkinfo ?? {}
+  const { packets = 0, bytes = 0, errors = 0, dropped = 0 } = link.stats64?.tx ?? {}
+  return {
+    index: link.ifindex,
+    name: link.ifname,
+    isUp: link.flags.includes('UP'),
+    mtu: link.mtu,
+    type: link.link_type,
+    kind,
+    mac: link.address ?? '',
+    alias: link.ifalias ?? '',
+    lower: link.link,
+    master: link.master,
+    id: data.id,
+    port: data.port,
+    remote: data.remote ?? data.remote6,
+    sent: { packets, bytes, errors, dropped },
+  }
+}
+
+async function list<Row>(place: Place, command: readonly string[]): Promise<Row[]> {
+  const argv = place.argv(command)
+  try {
+    const rows = JSON.parse((await runCommand(argv)) || '[]') as Row[]
+    // iproute2 puts an empty object where it leaves an interface out.
+    return rows.filter((row) => Object.keys(row as object).length > 0)
+  } catch (error) {
+    if (error instanceof CommandError) {
+      throw new Failure(EXIT_UNAVAILABLE, `Cannot look at ${place.name}: ${error.message}`, 'See that it is there.')
+    }
+    if (!(error instanceof SyntaxError)) throw error
+    throw new Failure(
+      EXIT_UNAVAILABLE,
+      `"${argv.join(' ')}" prints no JSON: ${error.message}`,
+      'Nothing was changed. A newer iproute2 may mend it.',
+    )
+  }
+}

@@ -1,0 +1,85 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, Failure } from '../config/terms/failure.ts'
+import { CommandError, HERE, MissingTool, netnsPlace, type Place, processPlace, runCommand } from './commands.ts'
+
+/** At most one of them is given. */
+export interface PlaceWish {
+  readonly netns?: string | undefined
+  readonly pid?: number | undefined
+  readonly container?: string | undefined
+}
+
+const NAMED = '/run/netns'
+const ENGINES = ['docker', 'podman']
+
+/** Bits of the capability sets in /proc/PID/status, linux/capability.h. */
+const CAP_NET_ADMIN = 12n
+const CAP_SYS_ADMIN = 21n
+
+/** Finds the network namespace. Throws Failure where it is not there. */
+export async function findPlace({ netns, pid, container }: PlaceWish): Promise<Place> {
+  if (netns !== undefined) {
+    if (!existsSync(`${NAMED}/${netns}`) || netns.includes('/')) {
+      throw new Failure(
+        EXIT_UNAVAILABLE,
+        `There is no network namespace ${netns}.`,
+        'See which there are: ip netns list.',
+      )
+    }
+    return netnsPlace(netns)
+  }
+  if (pid !== undefined) {
+    if (!existsSync(`/proc/${pid}/ns/net`)) {
+      throw new Failure(EXIT_UNAVAILABLE, `There is no process ${pid}.`, 'Give the number of one that runs.')
+    }
+    return processPlace(pid)
+  }
+  if (container !== undefined) return processPlace(await containerProcess(container), `container ${container}`)
+  return HERE
+}
+
+/** Throws a Failure that names the capability that is missing. */
+export function demandRights({ netns, pid, container }: PlaceWish): void {
+  const entersAnother = (netns ?? pid ?? container) !== undefined
+  const needed: [string, bigint][] = [['CAP_NET_ADMIN', CAP_NET_ADMIN]]
+  if (entersAnother) needed.push(['CAP_SYS_ADMIN', CAP_SYS_ADMIN])
+  const effective = effectiveCapabilities()
+  const missing = needed.filter(([, bit]) => ((effective >> bit) & 1n) === 0n).map(([name]) => name)
+  if (missing.length === 0) return
+  const purpose = entersAnother ? 'Changing interfaces of another network namespace' : 'Changing interfaces'
+  throw new Failure(EXIT_NO_PERMISSION, `${purpose} takes ${missing.join(' and ')}.`, 'Run it as root (sudo).')
+}
+
+function effectiveCapabilities(): bigint {
+  const [, hex = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
+  return BigInt(`0x${hex}`)
+}
+
+/** Asks docker, then podman, through their command lines. */
+async function containerProcess(container: string): Promise<number> {
+  const said: string[] = []
+  for (const engine of ENGINES) {
+    try {
+      const text = await runCommand([engine, 'inspect', '--type', 'container', '--format', '{{.State.Pid}}', container])
+      const pid = Number(text.trim())
+      if (Number.isInteger(pid) && pid > 0) return pid
+      throw new Failure(
+        EXIT_UNAVAILABLE,
+        `The container ${container} does not run.`,
+        `Start it: ${engine} start ${container}.`,
+      )
+    } catch (error) {
+      if (error instanceof CommandError) said.push(`${engine}: ${error.said}`)
+      else if (!(error instanceof MissingTool)) throw error
+    }
+  }
+  if (said.length === 0) {
+    const mend = 'Give --pid of a process in the container instead.'
+    throw new Failure(EXIT_UNAVAILABLE, 'Neither docker nor podman is on PATH.', mend)
+  }
+  throw new Failure(
+    EXIT_UNAVAILABLE,
+    `No container ${container} was found: ${said.join('; ')}`,
+    'See which run: docker ps.',
+  )
+}

@@ -1,0 +1,69 @@
+import type { Direction, Encapsulation, TunnelIdentity } from './mirror.ts'
+import type { MirrorFilter, SentCounts, State, Tunnel } from './state.ts'
+
+/** Which mirrors are meant; what is not given is any. */
+export interface Selection {
+  readonly interface?: string | undefined
+  readonly collector?: string | undefined
+  readonly vni?: number | undefined
+  readonly encapsulation?: Encapsulation | undefined
+  readonly port?: number | undefined
+}
+
+export interface Selected {
+  readonly mirrors: readonly MirrorFilter[]
+  /** Tunnels that nothing leads into: left by a crash, or by an interface that is gone. */
+  readonly orphans: readonly Tunnel[]
+}
+
+export function select(state: State, wanted: Selection): Selected {
+  const tunnels = state.tunnels.filter(({ identity }) => fits(identity, wanted))
+  const names = new Set(tunnels.map(({ link }) => link.name))
+  const isWanted = (mirror: MirrorFilter): boolean =>
+    names.has(mirror.tunnel) && (wanted.interface === undefined || mirror.interface === wanted.interface)
+  const used = new Set(state.mirrors.map(({ tunnel }) => tunnel))
+  return {
+    mirrors: state.mirrors.filter(isWanted),
+    orphans: tunnels.filter(({ link }) => !used.has(link.name)),
+  }
+}
+
+/** A mirror, as `status` shows it. */
+export interface MirrorStatus {
+  /** Null where nothing leads into the tunnel any more. */
+  readonly interface: string | null
+  readonly encapsulation: Encapsulation
+  readonly collector: string
+  readonly port: number
+  readonly vni: number
+  readonly device: string
+  readonly up: boolean
+  /** Of each direction that is mirrored, what the kernel counted since `up`. */
+  readonly mirrored: Partial<Record<Direction, MirrorFilter['mirrored']>>
+  /** By the tunnel's device, for all interfaces that are mirrored into it. */
+  readonly sent: SentCounts
+}
+
+export function statusOf(state: State, selected: Selected): MirrorStatus[] {
+  const row = (tunnel: Tunnel, device: string | null): MirrorStatus => {
+    const { encapsulation, collector, port, vni } = tunnel.identity
+    const mirrored: MirrorStatus['mirrored'] = {}
+    for (const mirror of selected.mirrors) {
+      if (mirror.interface === device && mirror.tunnel === tunnel.link.name)
+        mirrored[mirror.direction] = mirror.mirrored
+    }
+    const { name, isUp, sent } = tunnel.link
+    return { interface: device, encapsulation, collector, port, vni, device: name, up: isUp, mirrored, sent }
+  }
+  const mirrors = state.tunnels.flatMap((tunnel) => {
+    const into = selected.mirrors.filter((mirror) => mirror.tunnel === tunnel.link.name)
+    return [...new Set(into.map((mirror) => mirror.interface))].map((device) => row(tunnel, device))
+  })
+  return [...mirrors, ...selected.orphans.map((tunnel) => row(tunnel, null))]
+}
+
+function fits(identity: TunnelIdentity, wanted: Selection): boolean {
+  return (['collector', 'vni', 'encapsulation', 'port'] as const).every(
+    (key) => wanted[key] === undefined || wanted[key] === identity[key],
+  )
+}
