@@ -9,7 +9,7 @@ import { joinedNamespaces, type NamespacePair } from '../support/namespaces.ts'
 import { requires } from '../support/requirements.ts'
 import { type Frame, framesOf, output } from '../support/tshark.ts'
 import { until } from '../support/waiting.ts'
-import { addPeer, type Peer, receiveBytes, startTcpdump } from './mirrored-host.ts'
+import { addPeer, mirror, type Peer, receiveBytes, startTcpdump } from './mirrored-host.ts'
 
 const it = requires('root', 'namespaces', 'ip', 'tc', 'ethtool', 'tcpdump', 'tshark', 'capinfos', 'build')
 
@@ -34,18 +34,7 @@ function mirrorTheSource(underlay: 'ipv4' | 'ipv6'): void {
   const source = hosts.left
   // Over IPv6 a vxlan device drops what does not fit the underlay; over IPv4 the kernel fragments it.
   peer = addPeer(source, underlay === 'ipv6' ? 1400 : 1500)
-  const vxlan = ['type', 'vxlan', 'id', '100', 'remote', hosts.right[underlay], 'dstport', '4789', 'dev', source.device]
-  const ip = (...args: string[]) => source.exec(['ip', ...args])
-  ip('link', 'add', 'vx100', ...vxlan)
-  // Otherwise the device itself would speak inside the tunnel: neighbour and router solicitations, MLD.
-  ip('link', 'set', 'vx100', 'addrgenmode', 'none')
-  ip('link', 'set', 'vx100', 'arp', 'off', 'up')
-  const tc = (...args: string[]) => source.exec(['tc', ...args])
-  tc('qdisc', 'add', 'dev', peer.device, 'clsact')
-  for (const direction of ['ingress', 'egress']) {
-    const all = ['protocol', 'all', 'pref', '1', 'u32', 'match', 'u32', '0', '0']
-    tc('filter', 'add', 'dev', peer.device, direction, ...all, 'action', 'mirred', 'egress', 'mirror', 'dev', 'vx100')
-  }
+  mirror(source, peer.device, hosts.right[underlay])
 }
 
 function hashes(frames: readonly Frame[]): string[] {

@@ -46,6 +46,22 @@ export function addPeer(source: Namespace, mtu: number): Peer {
   return { name, device: 'mirrored', ipv4: '10.98.0.2', ipv6: 'fd98::2', sourceIpv4: '10.98.0.1', dispose }
 }
 
+/** Mirrors both directions of the source's `device` into a vxlan device with VNI 100. */
+export function mirror(source: Namespace, device: string, remote: string): void {
+  const ip = (...args: string[]) => source.exec(['ip', ...args])
+  const vxlan = ['type', 'vxlan', 'id', '100', 'remote', remote, 'dstport', '4789', 'dev', source.device]
+  ip('link', 'add', 'vx100', ...vxlan)
+  // Otherwise the device itself would speak inside the tunnel: neighbour and router solicitations, MLD.
+  ip('link', 'set', 'vx100', 'addrgenmode', 'none')
+  ip('link', 'set', 'vx100', 'arp', 'off', 'up')
+  const tc = (...args: string[]) => source.exec(['tc', ...args])
+  tc('qdisc', 'add', 'dev', device, 'clsact')
+  for (const direction of ['ingress', 'egress']) {
+    const all = ['protocol', 'all', 'pref', '1', 'u32', 'match', 'u32', '0', '0']
+    tc('filter', 'add', 'dev', device, direction, ...all, 'action', 'mirred', 'egress', 'mirror', 'dev', 'vx100')
+  }
+}
+
 /** tcpdump on an interface, once it captures. */
 export async function startTcpdump(
   host: Namespace,
