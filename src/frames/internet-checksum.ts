@@ -1,11 +1,9 @@
 /** Bytes of a word. */
 const WORD = 4
-/** Words that are summed before the carries are folded: 65 536 times 65 535 would not fit 31 bits. */
-const CHUNK = 16_384
 
 /**
  * Ones' complement sums (RFC 1071) over one region of memory. They do not depend on the byte order in which the region
- * is read but for a swap at the end (section 2, B), so it is read four bytes at a time: 0.1 ns a byte.
+ * is read but for a swap at the end (section 2, B), so it is read four bytes at a time.
  */
 export class InternetChecksum {
   readonly #bytes: Uint8Array
@@ -38,29 +36,15 @@ export class InternetChecksum {
     return sum
   }
 
+  /** Doubles hold the sum of two million words exactly, and adding them is three times as fast as adding halves (measured). */
   #middle(first: number, last: number): number {
     const words = this.#words
     let total = 0
-    for (let chunk = first; chunk < last; chunk += CHUNK) {
-      const end = Math.min(last, chunk + CHUNK)
-      let low = 0
-      let high = 0
-      let i = chunk
-      for (; i + 4 <= end; i += 4) {
-        const a = words[i]!
-        const b = words[i + 1]!
-        const c = words[i + 2]!
-        const d = words[i + 3]!
-        low += (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff)
-        high += (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16)
-      }
-      for (; i < end; i++) {
-        low += words[i]! & 0xffff
-        high += words[i]! >>> 16
-      }
-      total += folded(low) + folded(high)
-    }
-    return folded(total)
+    let i = first
+    for (; i + 4 <= last; i += 4) total += words[i]! + words[i + 1]! + words[i + 2]! + words[i + 3]!
+    for (; i < last; i++) total += words[i]!
+    const carries = Math.floor(total / 0x1_0000_0000)
+    return folded(folded(total >>> 0) + carries)
   }
 }
 
