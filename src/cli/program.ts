@@ -1,5 +1,5 @@
 import { Command, CommanderError, Option } from 'commander'
-import { collectOptions, decapOptions, HEADER_LAYERS, LOG_LEVELS, parseOptions } from '../config/schema.ts'
+import { collectOptions, decapOptions, FCS_CHOICES, HEADER_LAYERS, LOG_LEVELS, parseOptions } from '../config/schema.ts'
 import { EXIT_USAGE, Failure, toFailureMessage } from '../config/terms/failure.ts'
 import { SINKS } from '../sinks/registry.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
@@ -74,6 +74,17 @@ function addPipelineOptions(command: Command): Command {
       'take off so many tunnels, one inside the other; max: all (default 1, and VXLAN in Geneve)',
     )
     .option('--snaplen <bytes>', 'keep so many bytes of each frame (default 262144: all)')
+    .option(
+      '--ethernet-source <mac>',
+      'of the Ethernet header that mirrored IP packets without one get (default zeroes)',
+    )
+    .option('--ethernet-destination <mac>', 'the same')
+    .addOption(
+      new Option(
+        '--fcs <what>',
+        'frame check sequences behind mirrored frames: keep, cut off where they fit, cut off always (default keep)',
+      ).choices([...FCS_CHOICES]),
+    )
     .addOption(
       new Option('--headers <layer>', "keep headers only: up to the link's, network's or transport's").choices([
         ...HEADER_LAYERS,

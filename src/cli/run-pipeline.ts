@@ -17,6 +17,9 @@ export interface RunOptions {
   readonly strict: boolean
   readonly depth?: PipelineOptions['depth']
   readonly snaplen: number
+  readonly ethernetSource?: Uint8Array | undefined
+  readonly ethernetDestination?: Uint8Array | undefined
+  readonly fcs: PipelineOptions['fcs']
   readonly headers?: PipelineOptions['headers']
   readonly fixChecksums: boolean
   readonly count: number
@@ -83,10 +86,21 @@ function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
     wanted: run.vni,
     allowFrom: run.allowFrom,
     snapLength: run.snaplen,
+    ipFrames: 'ethernet',
+    ethernetAddresses: ethernetAddresses(run),
+    fcs: run.fcs,
     headers: run.headers,
     fixChecksums: run.fixChecksums,
     count: run.count,
   }
+}
+
+/** Destination and source, as they stand in a frame. */
+function ethernetAddresses({ ethernetSource, ethernetDestination }: RunOptions): Uint8Array {
+  const addresses = new Uint8Array(12)
+  addresses.set(ethernetDestination ?? [], 0)
+  addresses.set(ethernetSource ?? [], 6)
+  return addresses
 }
 
 function conclude(report: Report, run: RunOptions, file: ReportFile | undefined): void {

@@ -6,6 +6,7 @@ import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { listener } from './listen.ts'
 import { sinkText } from './sink-wish.ts'
 import { idRanges } from './terms/id-ranges.ts'
+import { macAddress } from './terms/mac-address.ts'
 import { problem, usageFailure } from './terms/problem.ts'
 import { byteSize, duration, positiveInteger } from './terms/units.ts'
 
@@ -15,6 +16,7 @@ const DEFAULT_BUFFER = '64MiB'
 const LARGEST_BUFFER = 2 ** 30 - 1
 /** tcpdump's default, and the most that readers of pcap files take. */
 const LARGEST_SNAP_LENGTH = 262_144
+export const FCS_CHOICES = ['keep', 'auto', 'strip'] as const
 /** Link, network, transport. */
 export const HEADER_LAYERS = ['l2', 'l3', 'l4'] as const
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -49,6 +51,9 @@ const pipelineOptions = {
       problem(`is above ${LARGEST_SNAP_LENGTH}`, 'Leave it out to keep whole frames.'),
     )
     .default(LARGEST_SNAP_LENGTH),
+  ethernetSource: macAddress.optional(),
+  ethernetDestination: macAddress.optional(),
+  fcs: z.enum(FCS_CHOICES).default('keep'),
   headers: z.enum(HEADER_LAYERS).optional(),
   fixChecksums: z.boolean().default(false),
   count: positiveInteger.default(Number.POSITIVE_INFINITY),

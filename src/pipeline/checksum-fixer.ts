@@ -1,4 +1,4 @@
-import { crc32c } from '../frames/crc32c.ts'
+import { crc32c } from '../frames/crc.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import { folded, InternetChecksum } from '../frames/internet-checksum.ts'
 import { ETHERTYPE_IPV4 } from '../wire/ether-type.ts'

@@ -3,6 +3,7 @@ import type { Decapsulator, DecapsulatorOptions } from '../wire/decapsulator.ts'
 import { IS_ETHERNET } from '../wire/ether-type.ts'
 import { ETHERNET_HEADER_BYTES } from '../wire/link.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
+import type { TunnelNotes } from '../wire/tunnel-notes.ts'
 import { OK, type Verdict } from '../wire/verdict.ts'
 import type { NestedTunnels } from './nested.ts'
 import type { Step } from './step.ts'
@@ -11,11 +12,14 @@ import type { Step } from './step.ts'
 export class DecapsulateStep implements Step {
   /** By index in the registry of encapsulations. */
   readonly #decapsulators: readonly Decapsulator[]
+  /** By encapsulation: what the header that was taken off last says of its frame. */
+  readonly notes: readonly (TunnelNotes | undefined)[]
   readonly #nested: NestedTunnels
   readonly #mayHold: Uint8Array
 
   constructor(options: DecapsulatorOptions, nested: NestedTunnels) {
     this.#decapsulators = ENCAPSULATIONS.map((encapsulation) => encapsulation.create(options))
+    this.notes = this.#decapsulators.map((decapsulator) => decapsulator.notes)
     this.#nested = nested
     this.#mayHold = nested.mayHold
   }

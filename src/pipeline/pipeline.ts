@@ -51,7 +51,7 @@ export class Pipeline {
       new NestedTunnels(plan.depth, plan.source.listeners),
     )
     this.#admit = new AdmitStep(plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined)
-    this.#rebuild = new RebuildStep(this.counters)
+    this.#rebuild = new RebuildStep(plan, this.#decapsulate.notes, this.counters)
     this.#finish = new FinishStep(plan, batch)
     this.#fanOut = new FanOut(outlets, source.batchRows)
   }

@@ -4,6 +4,7 @@ import type { SinkWiring } from '../sinks/sink.ts'
 import type { NoticeLevel, SourcePlan } from '../sources/source.ts'
 import type { FinishOptions } from './finish.ts'
 import type { Depth } from './nested.ts'
+import type { RebuildOptions } from './rebuild.ts'
 
 /** A sink as the pipeline's worker gets it. */
 export interface SinkPlan {
@@ -16,7 +17,7 @@ export interface SinkPlan {
 }
 
 /** What the frames go through, as the user wants it. */
-export interface PipelineOptions extends FinishOptions {
+export interface PipelineOptions extends RebuildOptions, FinishOptions {
   readonly source: SourcePlan
   readonly strict: boolean
   /** Tunnels to take off each frame at most; see NestedTunnels. */

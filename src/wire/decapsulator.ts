@@ -1,3 +1,4 @@
+import type { TunnelNotes } from './tunnel-notes.ts'
 import type { Verdict } from './verdict.ts'
 
 /** Reads one tunnel's header. The fields hold what the last decode() found and mean nothing unless it returned OK. */
@@ -8,6 +9,8 @@ export interface Decapsulator {
   readonly headerBytes: number
   /** IS_ETHERNET when the payload is an Ethernet frame; else the payload's EtherType, and it has no Ethernet header. */
   readonly etherType: number
+  /** Where the header says more than these; absent where it never does. */
+  readonly notes?: TunnelNotes
   /**
    * Reads only bytes[offset, offset + captured); never throws. `wireLength`: what the header and its payload had on the
    * wire, at least `captured`.

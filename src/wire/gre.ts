@@ -2,6 +2,7 @@ import type { Decapsulator, DecapsulatorOptions, Encapsulation } from './decapsu
 import { ErspanHeader, PROTOCOL_ERSPAN_II, PROTOCOL_ERSPAN_III } from './erspan.ts'
 import { ETHERTYPE_TEB, IS_ETHERNET, isNetworkPacket } from './ether-type.ts'
 import { uint16, uint32 } from './read.ts'
+import { NOT_GIVEN, TunnelNotes } from './tunnel-notes.ts'
 import { BAD_CHECKSUM, BAD_FLAGS, OK, SHORT_HEADER, UNKNOWN_PAYLOAD, type Verdict } from './verdict.ts'
 
 export const IPPROTO_GRE = 47
@@ -26,6 +27,7 @@ export class GreDecapsulator implements Decapsulator {
   tunnelId = 0
   headerBytes = 0
   etherType: number = IS_ETHERNET
+  readonly notes: TunnelNotes = new TunnelNotes()
   readonly #strict: boolean
   readonly #erspan: ErspanHeader = new ErspanHeader()
 
@@ -51,31 +53,42 @@ export class GreDecapsulator implements Decapsulator {
     this.tunnelId = keyBytes > 0 ? uint32(bytes, offset + HEADER_BYTES + checksumBytes) : 0
     this.headerBytes = headerBytes
     const protocol = uint16(bytes, offset + PROTOCOL)
-    return this.#payload(bytes, offset, captured, protocol, sequenceBytes > 0)
+    // The sequence number is the header's last field.
+    const sequence = sequenceBytes > 0 ? uint32(bytes, offset + headerBytes - FIELD_BYTES) : NOT_GIVEN
+    const verdict = this.#payload(bytes, offset, captured, protocol, sequenceBytes > 0)
+    if (verdict === OK) this.notes.sequence = sequence
+    return verdict
   }
 
   #payload(bytes: Uint8Array, offset: number, captured: number, protocol: number, hasSequence: boolean): Verdict {
     this.etherType = IS_ETHERNET
-    if (protocol === ETHERTYPE_TEB) return OK
+    if (protocol === ETHERTYPE_TEB) return this.#plain()
     if (isNetworkPacket(protocol)) {
       this.etherType = protocol
-      return OK
+      return this.#plain()
     }
     const at = offset + this.headerBytes
     const rest = captured - this.headerBytes
     if (protocol === PROTOCOL_ERSPAN_II) {
       // Type I is told by the missing sequence number: it has no header of its own.
-      if (!hasSequence) return OK
-      return this.#tookErspan(this.#erspan.decodeTypeII(bytes, at, rest))
+      if (!hasSequence) return this.#plain()
+      return this.#tookErspan(this.#erspan.decodeTypeII(bytes, at, rest, this.notes))
     }
-    if (protocol === PROTOCOL_ERSPAN_III) return this.#tookErspan(this.#erspan.decodeTypeIII(bytes, at, rest))
+    if (protocol === PROTOCOL_ERSPAN_III)
+      return this.#tookErspan(this.#erspan.decodeTypeIII(bytes, at, rest, this.notes))
     return UNKNOWN_PAYLOAD
+  }
+
+  #plain(): Verdict {
+    this.notes.clear()
+    return OK
   }
 
   #tookErspan(verdict: Verdict): Verdict {
     if (verdict !== OK) return verdict
     this.headerBytes += this.#erspan.headerBytes
     this.tunnelId = this.#erspan.session
+    this.etherType = this.#erspan.etherType
     return OK
   }
 }

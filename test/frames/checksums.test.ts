@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { crc32c } from '../../src/frames/crc32c.ts'
+import { crc32c } from '../../src/frames/crc.ts'
 import { InternetChecksum } from '../../src/frames/internet-checksum.ts'
 import { requires } from '../support/requirements.ts'
 import { scapyLines } from '../support/scapy.ts'

@@ -1,14 +1,16 @@
 import { describe, expect, test } from 'vitest'
-import { RebuildStep } from '../../src/pipeline/rebuild.ts'
+import { type RebuildOptions, RebuildStep } from '../../src/pipeline/rebuild.ts'
 import { PipelineCounters } from '../../src/telemetry/counters.ts'
 import { OK, SHORT_FRAME } from '../../src/wire/verdict.ts'
 import { hex } from '../wire/bytes.ts'
 import { batchOf } from './line.ts'
 
+const ETHERNET: RebuildOptions = { ipFrames: 'ethernet', ethernetAddresses: new Uint8Array(12), fcs: 'keep' }
+
 function rebuild(frame: string, wireLength: number): [number, number, number, number] {
   const batch = batchOf(frame, wireLength)
   const counters = new PipelineCounters()
-  const verdict = new RebuildStep(counters).judge(batch, 0)
+  const verdict = new RebuildStep(ETHERNET, [], counters).judge(batch, 0)
   return [verdict, batch.captured[0]!, batch.wireLength[0]!, counters.cutAtSource]
 }
 
