@@ -1,7 +1,34 @@
-import { EbpfAssembler, FP, type Label, R0, R1, R2, R3, R6, R7, R8 } from './ebpf-assembler.ts'
-import { ADDRESSES_SUM, ADDRESSES_XOR, HAS_FLOW, L2_END, L3_END, L4_END, PORTS, walkHeaders } from './frame-layout.ts'
+import {
+  EbpfAssembler,
+  FP,
+  type Label,
+  R0,
+  R1,
+  R2,
+  R3,
+  R4,
+  R5,
+  R6,
+  R7,
+  R8,
+  R9,
+  type Register,
+} from './ebpf-assembler.ts'
+import {
+  ADDRESSES_SUM,
+  ADDRESSES_XOR,
+  BYTES,
+  HAS_FLOW,
+  IP_BASE_END,
+  L2_END,
+  L3_END,
+  L4_END,
+  PORTS,
+  walkHeaders,
+} from './frame-layout.ts'
 
-export const SMALLEST_SNAPLEN = 18
+/** Ethernet, three VLAN tags and IPv6 fit into it: less of a frame cannot always be sent. */
+export const SMALLEST_SNAPLEN = 68
 export const LARGEST_SNAPLEN = 65_535
 export const LARGEST_SAMPLE = 999_999
 
@@ -33,20 +60,23 @@ const TC_ACT_STOLEN = 4
 
 /** enum bpf_func_id */
 const GET_PRANDOM_U32 = 7
+const SKB_STORE_BYTES = 9
 const SKB_CHANGE_TAIL = 38
 
 /** struct __sk_buff */
 const SKB_LEN = 0
 const SKB_VLAN_PRESENT = 20
 
-const ETHERNET_BYTES = 14
 const VLAN_TAG_BYTES = 4
 
 /**
- * The kernel cuts no frame in front of a checksum field that is still to be filled in (CHECKSUM_PARTIAL: what this host sends itself). Where
- * it refuses a length, the end of the fourth layer's header is tried, then this, behind the checksum of a tunnel's inner packet.
+ * The kernel does not always cut where it is told. In front of a checksum field that is still to be filled in (CHECKSUM_PARTIAL: most of what
+ * this host sends itself) and of a transport header it refuses, and vxlan and geneve devices drop IP without a whole base header.
+ * So the end of the fourth layer's header is tried next, then this, behind the checksum of a tunnel's inner packet.
  */
 const LAST_RESORT = 192
+/** As many zeroes on the stack, below the walk's findings. */
+const ZEROES = BYTES - LAST_RESORT
 
 const FRAME = R6
 
@@ -132,18 +162,46 @@ function rotateLeft(code: EbpfAssembler, bits: number): void {
   code.alu('or', R1, R2)
 }
 
+/** R9 has the length that is wanted, R7 the one that is tried, R8 the end of the fourth layer's header. */
 function cut(code: EbpfAssembler, wish: CopyWish, pass: Label): void {
+  const done = wish.headers === undefined ? pass : code.label('blank')
+  const drop = code.label('drop')
   code.load(32, R8, FP, L4_END)
-  if (wish.headers === undefined) code.set(R7, LARGEST_SNAPLEN)
-  else code.load(32, R7, FP, HEADER_ENDS[wish.headers])
+  if (wish.headers === undefined) code.set(R9, LARGEST_SNAPLEN)
+  else code.load(32, R9, FP, HEADER_ENDS[wish.headers])
   if (wish.snaplen !== undefined) limitToSnaplen(code, wish.snaplen)
-  cutAtR7(code, pass)
+  code.load(32, R7, FRAME, SKB_LEN)
+  code.jumpIf('le', R7, R9, pass)
+  cutAtOrAfter(code, R9, done)
   code.copy(R7, R8)
-  cutAtR7(code, pass)
+  cutAtR7(code, done)
   code.set(R7, LAST_RESORT)
-  cutAtR7(code, pass)
+  cutAtR7(code, done)
+  code.jump(drop)
+  if (done !== pass) {
+    code.place(done)
+    blankBehindR9(code, pass, drop)
+  }
+  code.place(drop)
   code.set(R0, TC_ACT_SHOT)
   code.exit()
+}
+
+/** Nothing behind the header that was asked for leaves the host: what the kernel keeps beyond it becomes zeroes. */
+function blankBehindR9(code: EbpfAssembler, pass: Label, drop: Label): void {
+  code.alu('mov', R5, R7)
+  code.alu('sub', R5, R9)
+  code.jumpIf('eq', R5, 0, pass)
+  code.jumpIf('gt', R5, LAST_RESORT, drop)
+  code.set(R1, 0)
+  for (let at = ZEROES; at < BYTES; at += 8) code.store(64, FP, at, R1)
+  code.copy(R4, R5)
+  code.copy(R1, FRAME)
+  code.copy(R2, R9)
+  code.pointer(R3, FP, ZEROES)
+  code.set(R5, 0)
+  code.call(SKB_STORE_BYTES)
+  code.jumpIf('eq', R0, 0, pass)
 }
 
 /** A tag beside the frame (struct sk_buff's vlan_tci) is put into it later: it counts, as it does for a capture. */
@@ -152,20 +210,34 @@ function limitToSnaplen(code: EbpfAssembler, snaplen: number): void {
   code.set(R2, snaplen)
   code.load(32, R1, FRAME, SKB_VLAN_PRESENT)
   code.jumpIf('eq', R1, 0, untagged)
-  code.set(R2, Math.max(snaplen - VLAN_TAG_BYTES, ETHERNET_BYTES))
+  code.set(R2, snaplen - VLAN_TAG_BYTES)
   code.place(untagged)
-  code.jumpIf('le', R7, R2, limited)
-  code.copy(R7, R2)
+  code.jumpIf('le', R9, R2, limited)
+  code.copy(R9, R2)
   code.place(limited)
 }
 
-/** On to `pass` where the frame is no longer than R7, or could be cut there. */
-function cutAtR7(code: EbpfAssembler, pass: Label): void {
+/** At `length`, or behind the base header of IP where that is further. */
+function cutAtOrAfter(code: EbpfAssembler, length: Register, done: Label): void {
+  const enough = code.label('enough')
+  code.load(32, R7, FP, IP_BASE_END)
+  code.jumpIf('ge', R7, length, enough)
+  code.copy(R7, length)
+  code.place(enough)
+  cutAtR7(code, done)
+}
+
+/** On to `done` where the frame could be cut at R7, or is no longer; R7 then has its length. */
+function cutAtR7(code: EbpfAssembler, done: Label): void {
+  const longer = code.label('longer')
   code.load(32, R1, FRAME, SKB_LEN)
-  code.jumpIf('le', R1, R7, pass)
+  code.jumpIf('gt', R1, R7, longer)
+  code.copy(R7, R1)
+  code.jump(done)
+  code.place(longer)
   code.copy(R1, FRAME)
   code.copy(R2, R7)
   code.set(R3, 0)
   code.call(SKB_CHANGE_TAIL)
-  code.jumpIf('eq', R0, 0, pass)
+  code.jumpIf('eq', R0, 0, done)
 }

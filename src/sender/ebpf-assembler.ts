@@ -10,6 +10,7 @@ export const R1: Register = { index: 1 }
 export const R2: Register = { index: 2 }
 export const R3: Register = { index: 3 }
 export const R4: Register = { index: 4 }
+export const R5: Register = { index: 5 }
 /** R6 to R9 outlive calls. */
 export const R6: Register = { index: 6 }
 export const R7: Register = { index: 7 }
@@ -31,7 +32,7 @@ const CLASS_JMP = 0x05
 const CLASS_ALU64 = 0x07
 const SOURCE_REGISTER = 0x08
 const MODE_MEM = 0x60
-const SIZES = { 8: 0x10, 16: 0x08, 32: 0x00 } as const
+const SIZES = { 8: 0x10, 16: 0x08, 32: 0x00, 64: 0x18 } as const
 const OPERATIONS = { add: 0x00, sub: 0x10, mul: 0x20, or: 0x40, and: 0x50, lsh: 0x60, rsh: 0x70, xor: 0xa0, mov: 0xb0 }
 const JUMPS = { eq: 0x10, gt: 0x20, ge: 0x30, set: 0x40, ne: 0x50, lt: 0xa0, le: 0xb0 }
 const OPERATION_END_TO_BIG = 0xd8
@@ -87,7 +88,7 @@ export class EbpfAssembler {
   }
 
   /** The lower `bits` of source go to base + offset. */
-  store(bits: 8 | 16 | 32, base: Register, offset: number, source: Register): void {
+  store(bits: 8 | 16 | 32 | 64, base: Register, offset: number, source: Register): void {
     this.#emit(CLASS_STX | MODE_MEM | SIZES[bits], base, source, offset, 0)
   }
 

@@ -18,13 +18,15 @@ import {
 export const L2_END = -4
 export const L3_END = -8
 export const L4_END = -12
+/** Where an IPv4 or IPv6 header without options ends; where the frame has neither, L2_END. */
+export const IP_BASE_END = -32
 /** 1 where the frame is of a flow, and what its two directions have in common: of the addresses, of the ports. */
 export const HAS_FLOW = -16
 export const ADDRESSES_XOR = -20
 export const ADDRESSES_SUM = -24
 export const PORTS = -28
 /** Bytes of the frame that are looked at. */
-const BYTES = -72
+export const BYTES = -72
 
 /** R6 holds the frame (struct __sk_buff), R7 what comes next (EtherType, then protocol), R8 where that is, R9 whether it is a fragment. */
 const FRAME = R6
@@ -97,7 +99,7 @@ export function walkHeaders(code: EbpfAssembler): void {
 
 function walkEthernet(code: EbpfAssembler, done: Label): void {
   code.set(AT, ETHERNET_BYTES)
-  endsHere(code, [L2_END, L3_END, L4_END])
+  endsHere(code, [L2_END, IP_BASE_END, L3_END, L4_END])
   code.set(AT, ETHERTYPE_AT)
   loadBytes(code, 2, done)
   loadNumber(code, 16, NEXT, 0)
@@ -111,12 +113,13 @@ function walkEthernet(code: EbpfAssembler, done: Label): void {
     loadBytes(code, VLAN_TAG_BYTES, done)
     loadNumber(code, 16, NEXT, 2)
     code.alu('add', AT, VLAN_TAG_BYTES)
-    endsHere(code, [L2_END, L3_END, L4_END])
+    endsHere(code, [L2_END, IP_BASE_END, L3_END, L4_END])
   }
   code.place(untagged)
 }
 
 function walkIpv4(code: EbpfAssembler, done: Label): void {
+  storeBaseEnd(code, IPV4_BYTES)
   loadBytes(code, IPV4_BYTES, done)
   code.load(8, R1, FP, BYTES)
   code.copy(R2, R1)
@@ -138,6 +141,7 @@ function walkIpv4(code: EbpfAssembler, done: Label): void {
 }
 
 function walkIpv6(code: EbpfAssembler, transport: Label, done: Label): void {
+  storeBaseEnd(code, IPV6_BYTES)
   loadBytes(code, IPV6_BYTES, done)
   code.load(8, R1, FP, BYTES)
   code.alu('rsh', R1, 4)
@@ -246,6 +250,11 @@ function loadNumber(code: EbpfAssembler, bits: 16 | 32, destination: Register, o
 
 function endsHere(code: EbpfAssembler, slots: readonly number[]): void {
   for (const slot of slots) code.store(32, FP, slot, AT)
+}
+
+function storeBaseEnd(code: EbpfAssembler, headerBytes: number): void {
+  code.pointer(R1, AT, headerBytes)
+  code.store(32, FP, IP_BASE_END, R1)
 }
 
 /** An IPv6 address as 32 bits. */

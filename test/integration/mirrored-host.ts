@@ -69,7 +69,10 @@ export async function startTcpdump(
   file: string,
   options: readonly string[] = [],
 ): Promise<{ stop(): Promise<void> }> {
-  const child = host.spawn(['tcpdump', '-i', device, '-U', '--immediate-mode', '-s', '0', '-w', file, ...options])
+  // Where offloads are on, libpcap keeps 64 KiB for each frame, and its usual buffer holds 32 of them.
+  const buffer = ['-B', '32768']
+  const always = ['-i', device, '-U', '--immediate-mode', '-s', '0', ...buffer, '-w', file]
+  const child = host.spawn(['tcpdump', ...always, ...options])
   await new Promise<void>((resolve, reject) => {
     child.stderr!.setEncoding('utf8').on('data', (text: string) => {
       if (text.includes('listening on')) resolve()
