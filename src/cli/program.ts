@@ -73,6 +73,7 @@ function addPipelineOptions(command: Command): Command {
       '--depth <number>',
       'take off so many tunnels, one inside the other; max: all (default 1, and VXLAN in Geneve)',
     )
+    .option('--filter <expression>', "frames to keep, in tcpdump's language, e.g. 'tcp port 443' (default all)")
     .option('--snaplen <bytes>', 'keep so many bytes of each frame (default 262144: all)')
     .option(
       '--ethernet-source <mac>',
@@ -126,7 +127,8 @@ function encapsulations(): string {
 function sinkHelp(): string {
   const rows = SINKS.map((sink) => [`  ${sink.type.padEnd(10)}${sink.summary}`, ...sink.keys, `e.g. ${sink.example}`])
   return [
-    'SINK is TYPE[:TARGET][?key=value&key=value]; every sink takes vni=LIST, queue=SIZE and overflow=drop|block.',
+    'SINK is TYPE[:TARGET][?key=value&key=value]; every sink takes vni=LIST, filter=EXPRESSION, queue=SIZE and',
+    'overflow=drop|block.',
     ...rows.map((lines) => lines.join(`\n${' '.repeat(12)}`)),
     '',
     'Signals: SIGINT and SIGTERM finish and end, SIGHUP reopens files, SIGUSR1 logs statistics.',

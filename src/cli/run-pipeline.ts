@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { SinkText } from '../config/sink-wish.ts'
 import { EXIT_USAGE, Failure } from '../config/terms/failure.ts'
+import { compileWish } from '../pipeline/filter-wish.ts'
 import type { PipelineOptions } from '../pipeline/plan.ts'
 import { Supervisor } from '../pipeline/supervisor.ts'
 import type { SinkWish } from '../sinks/sink.ts'
@@ -15,6 +16,7 @@ export interface RunOptions {
   readonly vni: PipelineOptions['wanted']
   readonly allowFrom: readonly string[]
   readonly strict: boolean
+  readonly filter?: string | undefined
   readonly depth?: PipelineOptions['depth']
   readonly snaplen: number
   readonly ethernetSource?: Uint8Array | undefined
@@ -85,6 +87,7 @@ function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
     depth: run.depth,
     wanted: run.vni,
     allowFrom: run.allowFrom,
+    filter: run.filter === undefined ? undefined : compileWish(run.filter, `--filter "${run.filter}"`),
     snapLength: run.snaplen,
     ipFrames: 'ethernet',
     ethernetAddresses: ethernetAddresses(run),
@@ -118,7 +121,7 @@ function sinkWishes(run: RunOptions, live: boolean): SinkWish[] {
   if (onStandardOutput.length + (run.report === '-' ? 1 : 0) > 1) {
     throw new Failure(EXIT_USAGE, 'Standard output was asked for more than once.', 'Give the others a file.')
   }
-  return run.out.map(({ overflow, queue, ...sink }) => {
+  return run.out.map(({ overflow, queue, filter: expression, ...sink }) => {
     if (live && overflow === 'block') {
       throw new Failure(
         EXIT_USAGE,
@@ -126,7 +129,8 @@ function sinkWishes(run: RunOptions, live: boolean): SinkWish[] {
         'Use it with decap, where nothing is lost by waiting; for bursts raise queue=.',
       )
     }
-    return { ...sink, common: { overflow: overflow ?? (live ? 'drop' : 'block'), queue } }
+    const filter = expression === undefined ? undefined : compileWish(expression, `--out "${sink.name}"`)
+    return { ...sink, filter, common: { overflow: overflow ?? (live ? 'drop' : 'block'), queue } }
   })
 }
 

@@ -45,6 +45,7 @@ const pipelineOptions = {
   allowFrom: networks.default([]),
   strict: z.boolean().default(false),
   depth: depth.optional(),
+  filter: z.string().optional(),
   snaplen: positiveInteger
     .refine(
       (bytes) => bytes <= LARGEST_SNAP_LENGTH,

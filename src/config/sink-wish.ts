@@ -14,6 +14,7 @@ const LARGEST_QUEUE = 1 << 30
 /** What every sink takes after `?`. */
 const commonOptions = z.object({
   vni: idRanges.optional(),
+  filter: z.string().optional(),
   overflow: z.enum(['drop', 'block']).optional(),
   queue: byteSize
     .refine((bytes) => bytes >= SMALLEST_QUEUE, 'is below 1MiB\nWrite e.g. queue=16MiB.')
@@ -22,7 +23,9 @@ const commonOptions = z.object({
 })
 
 /** What a `--out` says, before it is known whether frames come from the network. */
-export type SinkText = Omit<SinkWish, 'common'> & {
+export type SinkText = Omit<SinkWish, 'common' | 'filter'> & {
+  /** As the user wrote it. */
+  readonly filter: string | undefined
   readonly overflow: 'drop' | 'block' | undefined
   readonly queue: number
 }
@@ -47,7 +50,7 @@ function parseSink(text: string): SinkText | string[] {
   if (typeof settings === 'string') return [problem(`"${text}": ${settings}`, `Write e.g. ${type.example}.`)]
   if (target !== undefined && !type.takesTarget) return [problem(`"${text}": ${type.type} takes no target`, HOW_PLAIN)]
   const common = commonOptions.safeParse(settings)
-  const { vni: _vni, overflow: _overflow, queue: _queue, ...own } = settings
+  const { vni: _vni, filter: _filter, overflow: _overflow, queue: _queue, ...own } = settings
   const options = type.options.safeParse({ ...own, ...(target ? { target } : {}) })
   const issues = [...(common.error?.issues ?? []), ...(options.error?.issues ?? [])]
   if (!common.success || !options.success) return issues.map((issue) => describe(text, type, issue))
@@ -56,6 +59,7 @@ function parseSink(text: string): SinkText | string[] {
     name: text,
     options: options.data,
     wanted: common.data.vni ?? [],
+    filter: common.data.filter,
     overflow: common.data.overflow,
     queue: common.data.queue ?? DEFAULT_QUEUE,
   }
@@ -67,7 +71,7 @@ const NO_SETTINGS: readonly string[] = ['target', '__proto__']
 
 function parseQuery(query: string): Record<string, string> | string {
   const settings: Record<string, string> = {}
-  for (const pair of query.split('&').filter((part) => part !== '')) {
+  for (const pair of pairsOf(query)) {
     const at = pair.indexOf('=')
     if (at < 1) return `"${pair}" is not key=value`
     const key = pair.slice(0, at)
@@ -76,10 +80,21 @@ function parseQuery(query: string): Record<string, string> | string {
     try {
       settings[key] = decodeURIComponent(pair.slice(at + 1))
     } catch {
-      return `"${pair}" has a % that no two hex digits follow`
+      return `"${pair}" has a % that no two hex digits follow; %25 is the sign itself`
     }
   }
   return settings
+}
+
+/** An `&` stands between settings where `key=` follows; inside a filter, as in `tcp[13] & 2 != 0`, it is the filter's. */
+function pairsOf(query: string): string[] {
+  const pairs: string[] = []
+  for (const part of query.split('&')) {
+    const last = pairs.length - 1
+    if (last >= 0 && pairs[last]!.startsWith('filter=') && !/^[a-z][a-z-]*=/.test(part)) pairs[last] += `&${part}`
+    else pairs.push(part)
+  }
+  return pairs.map((pair) => pair.replace(/&+$/, '')).filter((pair) => pair !== '')
 }
 
 function describe(text: string, type: SinkType<unknown>, issue: z.core.$ZodIssue): string {

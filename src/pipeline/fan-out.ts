@@ -1,3 +1,4 @@
+import type { FrameFilter } from '../frames/bpf.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { NumberSet } from '../frames/number-set.ts'
 import type { FrameSink } from '../sinks/sink.ts'
@@ -9,6 +10,8 @@ export interface Outlet {
   readonly counters: SinkCounters
   /** The tunnel identifiers that this sink wants; undefined = all. */
   readonly wanted: NumberSet | undefined
+  /** The frames that it wants, as they are now; undefined = all. */
+  readonly filter: FrameFilter | undefined
 }
 
 /** Shows every sink the same batch. */
@@ -28,11 +31,11 @@ export class FanOut {
     for (let i = 0; i < this.#outlets.length; i++) {
       const outlet = this.#outlets[i]!
       outlet.counters.addOffered(batch.count)
-      if (outlet.wanted === undefined) {
+      if (outlet.wanted === undefined && outlet.filter === undefined) {
         outlet.sink.write(batch, this.#allRows, batch.count)
         continue
       }
-      const count = this.#select(batch, outlet.wanted)
+      const count = this.#select(batch, outlet)
       outlet.counters.addNotSelected(batch.count - count)
       outlet.sink.write(batch, this.#selected, count)
     }
@@ -46,10 +49,13 @@ export class FanOut {
     for (const outlet of this.#outlets) outlet.sink.close()
   }
 
-  #select(batch: FrameBatch, wanted: NumberSet): number {
+  #select(batch: FrameBatch, { wanted, filter }: Outlet): number {
+    const { bytes, offset, captured, wireLength } = batch
     let count = 0
     for (let row = 0; row < batch.count; row++) {
-      if (wanted.has(batch.tunnelId[row]!)) this.#selected[count++] = row
+      if (wanted !== undefined && !wanted.has(batch.tunnelId[row]!)) continue
+      if (filter !== undefined && !filter(bytes, offset[row]!, captured[row]!, wireLength[row]!)) continue
+      this.#selected[count++] = row
     }
     return count
   }

@@ -1,3 +1,4 @@
+import { createFilter } from '../frames/bpf-compiler.ts'
 import { CidrList } from '../frames/cidr-list.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import { NumberSet } from '../frames/number-set.ts'
@@ -17,10 +18,11 @@ import { NestedTunnels } from './nested.ts'
 import { OuterStep } from './outer.ts'
 import { COUNTED_PEERS, COUNTED_TUNNELS, INCOMPLETE_DATAGRAMS, type PipelinePlan, type SinkPlan } from './plan.ts'
 import { RebuildStep } from './rebuild.ts'
+import { SelectStep } from './select.ts'
 import { HELD } from './step.ts'
 import { outerTunnels } from './tunnel-table.ts'
 
-/** Walks a batch from the source to the sinks: outer headers, tunnel, admission, rebuilding, finishing, fan-out. */
+/** Walks a batch from the source to the sinks: outer headers, tunnel, admission, rebuilding, selection, finishing, fan-out. */
 export class Pipeline {
   readonly counters: PipelineCounters
   /** Absent where nothing depends on who sends. */
@@ -30,6 +32,7 @@ export class Pipeline {
   readonly #decapsulate: DecapsulateStep
   readonly #admit: AdmitStep
   readonly #rebuild: RebuildStep
+  readonly #select: SelectStep
   readonly #finish: FinishStep
   readonly #fanOut: FanOut
   /** Frames of the batch by verdict. */
@@ -52,6 +55,7 @@ export class Pipeline {
     )
     this.#admit = new AdmitStep(plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined)
     this.#rebuild = new RebuildStep(plan, this.#decapsulate.notes, this.counters)
+    this.#select = new SelectStep(plan)
     this.#finish = new FinishStep(plan, batch)
     this.#fanOut = new FanOut(outlets, source.batchRows)
   }
@@ -102,6 +106,8 @@ export class Pipeline {
     if (admission !== OK) return admission
     const rebuilt = this.#rebuild.judge(batch, row)
     if (rebuilt !== OK) return rebuilt
+    const selection = this.#select.judge(batch, row)
+    if (selection !== OK) return selection
     return this.#finish.judge(batch, row)
   }
 
@@ -123,7 +129,8 @@ async function openOutlet(plan: SinkPlan): Promise<Outlet> {
   const half = (await import(plan.pipelineHalf)) as PipelineHalf
   const counters = new SinkCounters(plan.counters)
   const wanted = plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined
-  return { sink: half.attach(plan.wiring, counters), counters, wanted }
+  const filter = plan.filter && createFilter(plan.filter.instructions)
+  return { sink: half.attach(plan.wiring, counters), counters, wanted, filter }
 }
 
 /** Bytes of the slab in front of the sinks' parts. */

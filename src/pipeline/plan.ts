@@ -1,3 +1,4 @@
+import type { FilterProgram } from '../dgram-extended/libpcap.ts'
 import type { SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import type { IdRange } from '../frames/number-set.ts'
 import type { SinkWiring } from '../sinks/sink.ts'
@@ -5,6 +6,7 @@ import type { NoticeLevel, SourcePlan } from '../sources/source.ts'
 import type { FinishOptions } from './finish.ts'
 import type { Depth } from './nested.ts'
 import type { RebuildOptions } from './rebuild.ts'
+import type { SelectOptions } from './select.ts'
 
 /** A sink as the pipeline's worker gets it. */
 export interface SinkPlan {
@@ -14,10 +16,12 @@ export interface SinkPlan {
   readonly counters: SharedArrayBuffer
   /** The tunnel identifiers that it wants; empty = all. */
   readonly wanted: readonly IdRange[]
+  /** The frames that it wants; undefined = all. */
+  readonly filter?: FilterProgram | undefined
 }
 
 /** What the frames go through, as the user wants it. */
-export interface PipelineOptions extends RebuildOptions, FinishOptions {
+export interface PipelineOptions extends RebuildOptions, SelectOptions, FinishOptions {
   readonly source: SourcePlan
   readonly strict: boolean
   /** Tunnels to take off each frame at most; see NestedTunnels. */

@@ -159,6 +159,7 @@ export class Supervisor {
         wiring: open.wiring,
         counters: counters.memory,
         wanted: wish.wanted,
+        filter: wish.filter,
       })
     }
     return plans

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 import type { FailureMessage } from '../config/terms/failure.ts'
+import type { FilterProgram } from '../dgram-extended/libpcap.ts'
 import type { SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { IdRange } from '../frames/number-set.ts'
@@ -65,6 +66,8 @@ export interface SinkWish {
   readonly common: CommonSinkOptions
   /** The tunnel identifiers that it wants; empty = all. */
   readonly wanted: readonly IdRange[]
+  /** The frames that it wants; undefined = all. */
+  readonly filter: FilterProgram | undefined
 }
 
 /** What a sink gets in the main thread. */

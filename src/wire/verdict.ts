@@ -18,6 +18,7 @@ export const VERDICTS = [
   'fragment-incomplete',
   'unknown-payload',
   'bad-checksum',
+  'filtered',
 ] as const
 
 export const OK: Verdict = 0
@@ -41,3 +42,5 @@ export const FRAGMENT_INCOMPLETE: Verdict = 9
 export const UNKNOWN_PAYLOAD: Verdict = 10
 /** The tunnel header's checksum does not fit. */
 export const BAD_CHECKSUM: Verdict = 11
+/** --filter does not take it. */
+export const FILTERED: Verdict = 12

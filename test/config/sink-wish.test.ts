@@ -11,6 +11,7 @@ test('a name alone is a sink with the settings that its kind has by default', ()
     name: 'null',
     options: {},
     wanted: [],
+    filter: undefined,
     overflow: undefined,
     queue: 32 * MEBIBYTE,
   })
@@ -26,6 +27,7 @@ test('target and settings go where they belong', () => {
       { from: 5, to: 7, deny: false },
       { from: 6, to: 6, deny: true },
     ],
+    filter: undefined,
     overflow: 'block',
     queue: 2 * MEBIBYTE,
   })
@@ -46,6 +48,18 @@ test('values may be written with % and two hex digits', () => {
   expect(sinkText.parse('pcap?rotate=100MiB%2C1h').options).toMatchObject({
     rotate: { bytes: 100 * MEBIBYTE, seconds: 3600 },
   })
+})
+
+test.each([
+  ['filter=tcp port 443&vni=5', 'tcp port 443'],
+  ['vni=5&filter=tcp[13] & 2 != 0', 'tcp[13] & 2 != 0'],
+  ['filter=ip[0]&0xf=5&vni=5', 'ip[0]&0xf=5'],
+  ['filter=tcp && udp || icmp&vni=5', 'tcp && udp || icmp'],
+  ['filter=ip[2:2] %25 3 = 0 %26 1&vni=5', 'ip[2:2] % 3 = 0 & 1'],
+  ['filter=tcp[tcpflags]%26tcp-syn=tcp-syn&vni=5&', 'tcp[tcpflags]&tcp-syn=tcp-syn'],
+  ['vni=5&filter=ip6&&', 'ip6'],
+])('"%s" has the filter "%s"', (query, filter) => {
+  expect(sinkText.parse(`null?${query}`)).toMatchObject({ filter, wanted: [{ from: 5, to: 5 }] })
 })
 
 test('stray & and an empty list of settings are harmless', () => {

@@ -1,14 +1,15 @@
 import { expect, test } from 'vitest'
+import type { FrameFilter } from '../../src/frames/bpf.ts'
 import { FrameBatch } from '../../src/frames/frame-batch.ts'
 import { type IdRange, NumberSet } from '../../src/frames/number-set.ts'
 import { FanOut } from '../../src/pipeline/fan-out.ts'
 import { SinkCounters } from '../../src/telemetry/counters.ts'
 import { attach, nothingCollected } from './collecting-sink.ts'
 
-function outlet(wanted?: readonly IdRange[]) {
+function outlet(wanted?: readonly IdRange[], filter?: FrameFilter) {
   const collected = nothingCollected()
   const counters = new SinkCounters()
-  return { collected, counters, sink: attach(collected, counters), wanted: wanted && new NumberSet(wanted) }
+  return { collected, counters, sink: attach(collected, counters), wanted: wanted && new NumberSet(wanted), filter }
 }
 
 function batchOf(...tunnelIds: number[]): FrameBatch {
@@ -33,6 +34,22 @@ test('every sink sees every frame in order, or those that it selects', () => {
     { 'not-selected': 6 },
   ])
   for (const { counters } of [all, some, none]) expect(counters.balance()).toBe(0)
+})
+
+test('a sink with a filter sees the frames that it takes, of those whose tunnel it wants', () => {
+  const long: FrameFilter = (_bytes, _offset, _captured, wireLength) => wireLength > 100
+  const filtered = outlet(undefined, long)
+  const both = outlet([{ from: 1, to: 2, deny: false }], long)
+  const batch = batchOf(1, 2, 3, 1)
+  batch.wireLength.set([60, 101, 1500, 500])
+  new FanOut([filtered, both], 8).write(batch)
+  const seen = [filtered, both].map(({ collected }) => collected.frames.map(({ tunnelId }) => tunnelId))
+  expect(seen).toEqual([
+    [2, 3, 1],
+    [2, 1],
+  ])
+  expect([filtered, both].map(({ counters }) => counters.dropped()['not-selected'])).toEqual([1, 2])
+  for (const { counters } of [filtered, both]) expect(counters.balance()).toBe(0)
 })
 
 test('a full batch reaches a sink that selects and one that does not', () => {
