@@ -71,7 +71,9 @@ it('the filter judges the whole frame, also where little of it is kept', () => {
   const args = ['decap', `${GOLDEN}kernel-ipv4.pcap`, '-q', '--snaplen', '14', '--report', '-', '--out', 'null']
   const { stdout } = runCommand([...args, '--filter', 'ip[1000] >= 0'])
   expect(JSON.parse(stdout.toString())).toMatchObject({ received: 5, dropped: { filtered: 5 } })
-  expect(JSON.parse(runCommand([...args, '--filter', 'icmp[100:4] >= 0']).stdout.toString())).toMatchObject({ delivered: 5 })
+  expect(JSON.parse(runCommand([...args, '--filter', 'icmp[100:4] >= 0']).stdout.toString())).toMatchObject({
+    delivered: 5,
+  })
 })
 
 it.each([
