@@ -25,7 +25,7 @@ const TOOLS = [
   'softflowd',
   'nfdump',
   'argus',
-  'ra',
+  'racluster',
   'ngrep',
   'suricata',
   'ovs-vsctl',
