@@ -59,6 +59,9 @@ export class PacketSender implements FramePort {
     this.memory = memory
     this.#address = Number(libc().address(memory))
     this.#request = deviceRequest(name)
+    // The first of each call takes milliseconds, in which a first frame would be late.
+    this.#isRunning()
+    this.#c.sendmmsg(fd, this.#headers.address, 0, MSG_DONTWAIT)
   }
 
   /** `memory`: what frames are sent from. @throws SyscallError: socket EPERM (CAP_NET_RAW), SIOCGIFINDEX ENODEV */
