@@ -41,7 +41,7 @@ export async function showStatus(options: SelectionOptions): Promise<void> {
 
 function statusText(row: MirrorStatus): string {
   const lines = [
-    `${row.interface ?? '(no interface)'}: ${describeTunnel(row)}; device ${row.device}${row.up ? '' : ', which is down'}`,
+    `${row.interface ?? '(no interface)'}: ${describeTunnel(row)}; device ${row.device}${row.up ? '' : ', which is down'}${row.copies === null ? '' : `; copies ${row.copies}`}`,
   ]
   for (const [direction, { packets, bytes, dropped }] of Object.entries(row.mirrored)) {
     lines.push(`  ${direction.padEnd(8)} ${packets} packets, ${bytes} bytes copied; ${dropped} dropped`)

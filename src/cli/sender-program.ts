@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import {
   DIRECTIONS,
+  HEADER_LAYERS,
   parseMirrorOptions,
   parseSelectionOptions,
   SENDER_ENCAPSULATIONS,
@@ -69,6 +70,9 @@ function addMirrorOptions(command: Command): Command {
     .option('--ttl <hops>', "time to live of the tunnel's packets")
     .option('--dscp <number>', "differentiated services code point of the tunnel's packets, 0 to 63")
     .option('--mtu <bytes>', 'MTU of the tunnel device')
+    .option('--snaplen <bytes>', 'in the kernel, cut copies to so many bytes, 68 or more')
+    .option('--headers <layer>', `cut copies behind the header of this layer: ${HEADER_LAYERS.join(', ')}`)
+    .option('--sample <1/N>', 'send one flow in N, both directions of it together')
 }
 
 function addSelectingOptions(command: Command): Command {

@@ -1,10 +1,11 @@
 import type { MirrorOptions } from '../config/sender-options.ts'
 import { applySteps } from '../sender/apply.ts'
+import { copyProgramName } from '../sender/copy-program.ts'
 import { lock } from '../sender/lock.ts'
 import { describeTunnel, type MirrorWish, tunnelName } from '../sender/mirror.ts'
 import { pathWarning } from '../sender/mtu.ts'
 import { demandRights, findPlace } from '../sender/place.ts'
-import type { Step } from '../sender/step.ts'
+import { PROGRAM_PATH, type Step } from '../sender/step.ts'
 import { survey } from '../sender/survey.ts'
 import { writeToStandardError } from './logger.ts'
 import { mirrorWish } from './sender-wish.ts'
@@ -21,7 +22,7 @@ export async function planMirror(options: MirrorOptions): Promise<void> {
 /** `mirror-sender up`: sets the mirror up, whole or not at all. */
 export async function setUpMirror(options: MirrorOptions): Promise<void> {
   const wish = mirrorWish(options)
-  demandRights(options)
+  demandRights(options, copyProgramName(wish.tunnel.copies ?? {}) !== '')
   const place = await findPlace(options)
   const interrupted = new AbortController()
   const interrupt = (): void => interrupted.abort()
@@ -61,7 +62,16 @@ function planText(
   if (steps.length === 0) return `${title}: it is there, nothing is to be done\n`
   const undo = steps.toReversed().flatMap((step) => (step.undo === undefined ? [] : [step.undo]))
   const lines = (commands: readonly (readonly string[])[]): string[] => commands.map((argv) => shellText(at(argv)))
-  return [title, ...lines(steps.map(({ argv }) => argv)), '# and to undo it', ...lines(undo), ''].join('\n')
+  const programs = steps.flatMap(({ program }) =>
+    program === undefined
+      ? []
+      : [
+          `# ${PROGRAM_PATH} is eBPF (${program.name}) that "up" loads, ${program.instructions.length / 8} instructions`,
+        ],
+  )
+  return [title, ...programs, ...lines(steps.map(({ argv }) => argv)), '# and to undo it', ...lines(undo), ''].join(
+    '\n',
+  )
 }
 
 /** So that a shell takes it as it is. */

@@ -14,12 +14,15 @@ const WHOLE = 0xffff
 
 /** What the options ask for. Throws Failure where the filter is none. */
 export function mirrorWish(options: MirrorOptions): MirrorWish {
-  const { encapsulation, collector, vni, sourcePort, ttl, dscp, mtu } = options
+  const { encapsulation, collector, vni, sourcePort, ttl, dscp, mtu, snaplen, headers, sample } = options
   const port = options.port ?? DEFAULT_PORTS[encapsulation]
   return {
     interface: options.interface,
     directions: directionsOf(options.direction),
-    tunnel: { encapsulation, collector, port, vni, sourcePorts: sourcePort, ttl, dscp, mtu },
+    tunnel: {
+      ...{ encapsulation, collector, port, vni, sourcePorts: sourcePort, ttl, dscp, mtu },
+      copies: { snaplen, headers, sample },
+    },
     filter: options.filter === undefined ? undefined : compiled(options.filter),
   }
 }

@@ -1,10 +1,12 @@
 import { isIPv4, isIPv6 } from 'node:net'
 import { z } from 'zod'
+import { type HeaderLayer, LARGEST_SAMPLE, LARGEST_SNAPLEN, SMALLEST_SNAPLEN } from '../sender/copy-program.ts'
 import { DEFAULT_PORTS, type Direction, type Encapsulation } from '../sender/mirror.ts'
 import { Failure } from './terms/failure.ts'
 import { problem, usageFailure } from './terms/problem.ts'
 
 export const SENDER_ENCAPSULATIONS = ['vxlan', 'geneve', 'gre', 'erspan'] as const satisfies Encapsulation[]
+export const HEADER_LAYERS = ['l2', 'l3', 'l4'] as const satisfies HeaderLayer[]
 export const DIRECTIONS = ['both', 'ingress', 'egress'] as const
 
 /** The largest identifier that each encapsulation can carry: 24 bits of VNI, 32 of GRE key, 10 of ERSPAN session. */
@@ -70,6 +72,14 @@ const ports = z.string().transform((text, context) => {
   return z.NEVER
 })
 
+/** "1/100" -> 100 */
+const oneIn = z.string().transform((text, context) => {
+  const [, digits = ''] = /^1\/(\d{1,6})$/.exec(text) ?? []
+  if (Number(digits) > 0) return Number(digits)
+  context.addIssue(problem(`"${text}" is not a part of all flows`, `Write 1/N, N from 1 to ${LARGEST_SAMPLE}.`))
+  return z.NEVER
+})
+
 /** Where the mirror is: at most one of these; none is this host itself. */
 const place = {
   netns: z.string().min(1).optional(),
@@ -100,6 +110,9 @@ const mirrorOptions = z
     ttl: integer(1, 255).optional(),
     dscp: integer(0, 63).optional(),
     mtu: integer(68, 65_535).optional(),
+    snaplen: integer(SMALLEST_SNAPLEN, LARGEST_SNAPLEN).optional(),
+    headers: choice(HEADER_LAYERS).optional(),
+    sample: oneIn.optional(),
     ...place,
   })
   .refine(hasOnePlace, ONE_PLACE)

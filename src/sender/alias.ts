@@ -8,17 +8,18 @@ export const LONGEST_ALIAS = 255
  * The words by which a tunnel device is known as ours, given to it in the same step that makes it. They are the only record
  * there is: what `ip link` shows of a device differs from kind to kind.
  */
-export function tunnelAlias({ identity, fingerprint, clsact }: Omit<Tunnel, 'link'>): string {
+export function tunnelAlias({ identity, fingerprint, copies, clsact }: Omit<Tunnel, 'link'>): string {
   const { encapsulation, collector, port, vni } = identity
   const words = ['mirror-sender', encapsulation, collector, 'port', port, 'id', vni, 'options', fingerprint]
-  return [...words, ...(clsact.length === 0 ? [] : ['clsact', clsact.join(',')])].join(' ')
+  const done = copies === '' ? [] : ['copies', copies]
+  return [...words, ...done, ...(clsact.length === 0 ? [] : ['clsact', clsact.join(',')])].join(' ')
 }
 
 const PATTERN =
-  /^mirror-sender (vxlan|geneve|gre|erspan) (\S+) port (\d+) id (\d+) options ([0-9a-f]+)(?: clsact ([\d,]+))?$/
+  /^mirror-sender (vxlan|geneve|gre|erspan) (\S+) port (\d+) id (\d+) options ([0-9a-f]+)(?: copies (\w+))?(?: clsact ([\d,]+))?$/
 
 export function readTunnelAlias(alias: string): Omit<Tunnel, 'link'> | undefined {
-  const [, encapsulation, collector, port, vni, fingerprint, clsact] = PATTERN.exec(alias) ?? []
+  const [, encapsulation, collector, port, vni, fingerprint, copies = '', clsact] = PATTERN.exec(alias) ?? []
   if (encapsulation === undefined || collector === undefined || fingerprint === undefined) return undefined
   const identity: TunnelIdentity = {
     encapsulation: encapsulation as Encapsulation,
@@ -26,5 +27,5 @@ export function readTunnelAlias(alias: string): Omit<Tunnel, 'link'> | undefined
     port: Number(port),
     vni: Number(vni),
   }
-  return { identity, fingerprint, clsact: clsact === undefined ? [] : clsact.split(',').map(Number) }
+  return { identity, fingerprint, copies, clsact: clsact === undefined ? [] : clsact.split(',').map(Number) }
 }

@@ -1,6 +1,9 @@
 import { EXIT_UNAVAILABLE, Failure } from '../config/terms/failure.ts'
+import { BpfProgram } from '../dgram-extended/bpf-program.ts'
+import { SyscallError } from '../dgram-extended/syscall-error.ts'
 import { CommandError, type Place, runCommand } from './commands.ts'
-import type { Step } from './step.ts'
+import type { CopyProgram } from './copy-program.ts'
+import { PROGRAM_PATH, type Step } from './step.ts'
 
 /**
  * Does the steps, one after another. When one fails, or when it is interrupted, those that were done are undone, the last
@@ -14,7 +17,7 @@ export async function applySteps(steps: readonly Step[], place: Place, interrupt
       throw new Failure(EXIT_UNAVAILABLE, what, 'Start again when you like.')
     }
     try {
-      await runCommand(place.argv(step.argv))
+      await runStep(step, place)
       done.push(step)
     } catch (error) {
       if (!(error instanceof CommandError) && !(error instanceof Failure)) throw error
@@ -23,6 +26,29 @@ export async function applySteps(steps: readonly Step[], place: Place, interrupt
       const mend = error instanceof CommandError ? mendOf(error.said) : error.mend
       throw new Failure(EXIT_UNAVAILABLE, `${reason} ${aftermath}`, mend)
     }
+  }
+}
+
+async function runStep({ argv, program }: Step, place: Place): Promise<void> {
+  if (program === undefined) {
+    await runCommand(place.argv(argv))
+    return
+  }
+  const loaded = load(program)
+  try {
+    await runCommand(place.argv(argv.map((word) => (word === PROGRAM_PATH ? loaded.path : word))))
+  } finally {
+    loaded.close()
+  }
+}
+
+function load({ name, instructions }: CopyProgram): BpfProgram {
+  try {
+    return BpfProgram.load(name, instructions)
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error
+    const [what = '', mend = 'Leave out --snaplen, --headers and --sample.'] = error.message.split('\n')
+    throw new Failure(EXIT_UNAVAILABLE, `The eBPF program cannot be loaded: ${what}.`, mend)
   }
 }
 

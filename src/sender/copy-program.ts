@@ -107,6 +107,12 @@ export function copyProgramName(wish: CopyWish): string {
   return `${cutAt}${wish.headers ?? ''}${samples(wish) ? `s${wish.sample}` : ''}`
 }
 
+/** The most bytes that such a copy commonly has; only headers that are longer than this are sent with more. */
+export function longestCopy({ snaplen, headers }: CopyWish): number {
+  if (snaplen === undefined && headers === undefined) return Number.POSITIVE_INFINITY
+  return Math.max(headers === undefined ? snaplen! : 0, LAST_RESORT)
+}
+
 function samples(wish: CopyWish): boolean {
   return wish.sample !== undefined && wish.sample > 1
 }

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { isIPv6 } from 'node:net'
 import type { FilterInstruction } from '../dgram-extended/libpcap.ts'
+import { type CopyWish, copyProgramName } from './copy-program.ts'
 
 export type Direction = 'ingress' | 'egress'
 export type Encapsulation = 'vxlan' | 'geneve' | 'gre' | 'erspan'
@@ -25,6 +26,8 @@ export interface TunnelOptions {
   readonly dscp?: number | undefined
   /** MTU of the tunnel device, in bytes. */
   readonly mtu?: number | undefined
+  /** What is done to each copy before it is sent; undefined sends it as it is. */
+  readonly copies?: CopyWish | undefined
 }
 
 /** One interface's packets, copied into one tunnel. */
@@ -75,9 +78,9 @@ export function actionIndex(tunnel: TunnelIdentity, device: string, direction: D
 }
 
 /** Changes with every option that is not part of the identity. */
-export function optionsFingerprint({ sourcePorts, ttl, dscp, mtu }: TunnelOptions): string {
+export function optionsFingerprint({ sourcePorts, ttl, dscp, mtu, copies = {} }: TunnelOptions): string {
   const ports = sourcePorts === undefined ? '' : `${sourcePorts.low}-${sourcePorts.high}`
-  return sha256([ports, ttl ?? '', dscp ?? '', mtu ?? ''].join(' ')).toString('hex', 0, 4)
+  return sha256([ports, ttl ?? '', dscp ?? '', mtu ?? '', copyProgramName(copies)].join(' ')).toString('hex', 0, 4)
 }
 
 export function isSameTunnel(a: TunnelIdentity, b: TunnelIdentity): boolean {

@@ -1,16 +1,19 @@
 import { isIPv6 } from 'node:net'
 import { CommandError, type Place, runCommand } from './commands.ts'
+import { longestCopy } from './copy-program.ts'
 import { type MirrorWish, overhead } from './mirror.ts'
 import type { Route } from './route.ts'
 import { findLink, type State } from './state.ts'
 
 const LARGEST_PACKET = 65_535
 const ICMP_HEADER = 8
+const ETHERNET_HEADER = 14
 
 /** The MTU that the way to the collector needs, so that no packet of the tunnel is cut. */
 export function neededMtu({ interface: name, tunnel }: MirrorWish, state: State): number {
   const inner = findLink(state, name)?.mtu ?? 0
-  return Math.min(inner + overhead(tunnel), LARGEST_PACKET)
+  const copied = Math.min(inner + ETHERNET_HEADER, longestCopy(tunnel.copies ?? {}))
+  return Math.min(copied - ETHERNET_HEADER + overhead(tunnel), LARGEST_PACKET)
 }
 
 /** What will become of large frames, where the first interface on the way is too small for them. */

@@ -39,14 +39,15 @@ export async function findPlace({ netns, pid, container }: PlaceWish): Promise<P
 }
 
 /** Throws a Failure that names the capability that is missing. */
-export function demandRights({ netns, pid, container }: PlaceWish): void {
+export function demandRights({ netns, pid, container }: PlaceWish, loadsProgram = false): void {
   const entersAnother = (netns ?? pid ?? container) !== undefined
   const needed: [string, bigint][] = [['CAP_NET_ADMIN', CAP_NET_ADMIN]]
-  if (entersAnother) needed.push(['CAP_SYS_ADMIN', CAP_SYS_ADMIN])
+  if (entersAnother || loadsProgram) needed.push(['CAP_SYS_ADMIN', CAP_SYS_ADMIN])
   const effective = effectiveCapabilities()
   const missing = needed.filter(([, bit]) => ((effective >> bit) & 1n) === 0n).map(([name]) => name)
   if (missing.length === 0) return
-  const purpose = entersAnother ? 'Changing interfaces of another network namespace' : 'Changing interfaces'
+  const program = loadsProgram ? ' and loading an eBPF program' : ''
+  const purpose = `Changing interfaces${entersAnother ? ' of another network namespace' : ''}${program}`
   throw new Failure(EXIT_NO_PERMISSION, `${purpose} takes ${missing.join(' and ')}.`, 'Run it as root (sudo).')
 }
 

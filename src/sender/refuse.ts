@@ -1,5 +1,6 @@
 import { EXIT_UNAVAILABLE, Failure } from '../config/terms/failure.ts'
 import { LONGEST_ALIAS, tunnelAlias } from './alias.ts'
+import { copyProgramName } from './copy-program.ts'
 import { LONGEST_PROGRAM, mirrorProgram } from './filter-steps.ts'
 import { type Kernel, moduleName } from './kernel.ts'
 import { describeTunnel, type MirrorWish, optionsFingerprint, tunnelName } from './mirror.ts'
@@ -79,9 +80,10 @@ function kernelHasIt({ tunnel, filter }: MirrorWish, { kernel }: Surroundings): 
       'Load them: modprobe -a sch_ingress cls_bpf act_mirred.',
     )
   }
-  if (filter === undefined || kernel.classifiers.includes('bpf')) return undefined
+  const needsBpf = filter !== undefined || copyProgramName(tunnel.copies ?? {}) !== ''
+  if (!needsBpf || kernel.classifiers.includes('bpf')) return undefined
   return no(
-    'This kernel has no bpf classifier, which --filter needs.',
+    'This kernel has no bpf classifier, which --filter, --snaplen, --headers and --sample need.',
     'Load it (modprobe cls_bpf), or mirror everything.',
   )
 }
@@ -117,7 +119,7 @@ function noOtherMirror(wish: MirrorWish, { state }: Surroundings): Refusal {
   const mend = 'Take it down first: mirror-sender down with the same options.'
   const tunnel = state.tunnels.find(({ link }) => link.name === tunnelName(wish.tunnel))
   if (tunnel !== undefined && tunnel.fingerprint !== optionsFingerprint(wish.tunnel)) {
-    const what = 'is there with another --source-port, --ttl, --dscp or --mtu'
+    const what = 'is there with another --source-port, --ttl, --dscp, --mtu, --snaplen, --headers or --sample'
     return no(`The tunnel (${describeTunnel(tunnel.identity)}) ${what}.`, mend)
   }
   const other = difference(state, wish)
@@ -169,7 +171,8 @@ function fits({ interface: name, tunnel, filter }: MirrorWish, { state }: Surrou
   const program = mirrorProgram([...state.tunnels.map(({ identity }) => identity), tunnel], filter)
   const own = state.tunnels.find(({ link }) => link.name === tunnelName(tunnel))
   const clsact = [...(own?.clsact ?? []), findLink(state, name)?.index ?? 0]
-  const alias = tunnelAlias({ identity: tunnel, fingerprint: optionsFingerprint(tunnel), clsact })
+  const copies = copyProgramName(tunnel.copies ?? {})
+  const alias = tunnelAlias({ identity: tunnel, fingerprint: optionsFingerprint(tunnel), copies, clsact })
   if (program.length <= LONGEST_PROGRAM && alias.length <= LONGEST_ALIAS) return undefined
   const what =
     program.length > LONGEST_PROGRAM ? 'tunnels in this network namespace' : 'interfaces mirrored into this tunnel'

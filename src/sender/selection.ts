@@ -38,6 +38,8 @@ export interface MirrorStatus {
   readonly vni: number
   readonly device: string
   readonly up: boolean
+  /** What is done to copies: null, or "c96l4s100": cut at 96 bytes, behind the fourth layer's header, one flow in 100 sent. */
+  readonly copies: string | null
   /** Of each direction that is mirrored, what the kernel counted since `up`. */
   readonly mirrored: Partial<Record<Direction, MirrorFilter['mirrored']>>
   /** By the tunnel's device, for all interfaces that are mirrored into it. */
@@ -53,7 +55,8 @@ export function statusOf(state: State, selected: Selected): MirrorStatus[] {
         mirrored[mirror.direction] = mirror.mirrored
     }
     const { name, isUp, sent } = tunnel.link
-    return { interface: device, encapsulation, collector, port, vni, device: name, up: isUp, mirrored, sent }
+    const copies = tunnel.copies === '' ? null : tunnel.copies
+    return { interface: device, encapsulation, collector, port, vni, device: name, up: isUp, copies, mirrored, sent }
   }
   const mirrors = state.tunnels.flatMap((tunnel) => {
     const into = selected.mirrors.filter((mirror) => mirror.tunnel === tunnel.link.name)

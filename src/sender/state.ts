@@ -49,6 +49,8 @@ export interface Tunnel {
   readonly identity: TunnelIdentity
   /** Tells tunnels apart that go to the same place with other options. */
   readonly fingerprint: string
+  /** The name of the program that cuts and samples copies; empty where there is none. */
+  readonly copies: string
   /** Interfaces, by index, that had no clsact before a mirror into this tunnel. */
   readonly clsact: readonly number[]
 }

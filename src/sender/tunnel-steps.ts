@@ -2,10 +2,11 @@ import { isIPv6 } from 'node:net'
 import type { FilterInstruction } from '../dgram-extended/libpcap.ts'
 import { tunnelAlias } from './alias.ts'
 import { BpfAssembler, toBytecode } from './classic-bpf.ts'
+import { copyProgram, copyProgramName } from './copy-program.ts'
 import type { Classifier } from './kernel.ts'
 import { type MirrorWish, optionsFingerprint, tunnelMac, tunnelName } from './mirror.ts'
 import type { Tunnel } from './state.ts'
-import type { Step } from './step.ts'
+import { PROGRAM_PATH, type Step } from './step.ts'
 
 type TunnelWish = MirrorWish['tunnel']
 
@@ -19,7 +20,8 @@ const SOURCE_MAC = 6
 export function tunnelSteps(wish: TunnelWish, clsact: readonly number[], classifier: Classifier): Step[] {
   const device = tunnelName(wish)
   const identity = wish
-  const alias = tunnelAlias({ identity, fingerprint: optionsFingerprint(wish), clsact })
+  const copies = copyProgramName(wish.copies ?? {})
+  const alias = tunnelAlias({ identity, fingerprint: optionsFingerprint(wish), copies, clsact })
   const mtu = wish.mtu === undefined ? [] : ['mtu', String(wish.mtu)]
   const link = ['link', 'add', device, 'address', tunnelMac(wish), ...mtu]
   return [
@@ -32,6 +34,7 @@ export function tunnelSteps(wish: TunnelWish, clsact: readonly number[], classif
       undo: undefined,
     },
     ...(classifier === 'bpf' ? guardSteps(device, tunnelMac(wish)) : []),
+    ...copySteps(device, wish),
     { argv: ['ip', 'link', 'set', device, 'up'], undo: undefined },
   ]
 }
@@ -58,6 +61,15 @@ function guardSteps(device: string, mac: string): Step[] {
     guard('egress', dropOwnFrames(mac)),
     guard('ingress', dropAll()),
   ]
+}
+
+/** Cuts and samples what goes into the tunnel, behind the guard. The kernel has had the bpf classifier: see refuse. */
+function copySteps(device: string, { copies = {} }: TunnelWish): Step[] {
+  const program = copyProgram(copies)
+  if (program === undefined) return []
+  const filter = ['dev', device, 'egress', 'pref', '2', 'protocol', 'all', 'handle', '0x1']
+  const argv = ['tc', 'filter', 'add', ...filter, 'bpf', 'direct-action', 'object-pinned', PROGRAM_PATH]
+  return [{ argv, undo: undefined, program }]
 }
 
 function dropOwnFrames(mac: string): FilterInstruction[] {

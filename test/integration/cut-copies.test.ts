@@ -3,8 +3,6 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
-import { BpfProgram } from '../../src/dgram-extended/bpf-program.ts'
-import { type CopyWish, copyProgram } from '../../src/sender/copy-program.ts'
 import { headerEndsOf } from '../support/header-ends.ts'
 import { joinedNamespaces, type NamespacePair } from '../support/namespaces.ts'
 import { GOLDEN } from '../support/oracle.ts'
@@ -12,8 +10,21 @@ import { requires, scapyPython } from '../support/requirements.ts'
 import { fieldsOf, framesOf, output } from '../support/tshark.ts'
 import { until } from '../support/waiting.ts'
 import { addPeer, type Peer, receiveBytes, startTcpdump } from './mirrored-host.ts'
+import { listings, sender } from './sender-command.ts'
 
-const it = requires('root', 'namespaces', 'ip', 'tc', 'ethtool', 'tcpdump', 'tshark', 'editcap', 'capinfos', 'scapy')
+const it = requires(
+  'root',
+  'namespaces',
+  'ip',
+  'tc',
+  'ethtool',
+  'tcpdump',
+  'tshark',
+  'editcap',
+  'capinfos',
+  'scapy',
+  'build',
+)
 
 const VXLAN = ['type', 'vxlan', 'id', '100', 'dstport', '4789']
 const TUNNEL = 'vx100'
@@ -23,6 +34,8 @@ const MIRRORED_MTU = 1400
 let folder = ''
 let hosts: NamespacePair
 let peer: Peer
+let mirror: string[]
+let before: string
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'cut-copies-'))
@@ -33,32 +46,22 @@ afterEach(() => {
 })
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** Both directions of the source's interface go through the program to the collector host, where the kernel takes the tunnel off. */
-function mirrorTheSource(wish: CopyWish): void {
+/** Both directions of the source's interface go to the collector host, where the kernel takes the tunnel off. */
+function mirrorTheSource(...options: string[]): void {
   hosts = joinedNamespaces()
   peer = addPeer(hosts.left, MIRRORED_MTU)
-  for (const [side, far] of [
-    [hosts.left, hosts.right],
-    [hosts.right, hosts.left],
-  ] as const) {
-    side.exec(['ip', 'link', 'add', TUNNEL, ...VXLAN, 'remote', far.ipv4, 'dev', side.device])
-    side.exec(['ip', 'link', 'set', TUNNEL, 'addrgenmode', 'none'])
-    side.exec(['ip', 'link', 'set', TUNNEL, 'arp', 'off', 'up'])
-  }
-  const tc = (...args: string[]) => hosts.left.exec(['tc', ...args])
-  const { name, instructions } = copyProgram(wish)!
-  const program = BpfProgram.load(name, instructions)
-  try {
-    tc('qdisc', 'add', 'dev', TUNNEL, 'clsact')
-    tc('filter', 'add', 'dev', TUNNEL, 'egress', 'bpf', 'direct-action', 'object-pinned', program.path)
-  } finally {
-    program.close()
-  }
-  tc('qdisc', 'add', 'dev', peer.device, 'clsact')
-  for (const direction of ['ingress', 'egress']) {
-    const all = ['protocol', 'all', 'pref', '1', 'u32', 'match', 'u32', '0', '0']
-    tc('filter', 'add', 'dev', peer.device, direction, ...all, 'action', 'mirred', 'egress', 'mirror', 'dev', TUNNEL)
-  }
+  before = listings(hosts.left)
+  mirror = ['--interface', peer.device, '--collector', hosts.right.ipv4, '--vni', '100']
+  sender(hosts.left, 'up', ...mirror, ...options)
+  const { right } = hosts
+  right.exec(['ip', 'link', 'add', TUNNEL, ...VXLAN, 'remote', hosts.left.ipv4, 'dev', right.device])
+  right.exec(['ip', 'link', 'set', TUNNEL, 'addrgenmode', 'none'])
+  right.exec(['ip', 'link', 'set', TUNNEL, 'arp', 'off', 'up'])
+}
+
+function takeDown(): void {
+  sender(hosts.left, 'down', ...mirror)
+  expect(listings(hosts.left)).toBe(before)
 }
 
 const inPeer = (...argv: string[]) => execFileSync('ip', ['netns', 'exec', peer.name, ...argv], { stdio: 'pipe' })
@@ -134,8 +137,10 @@ const KINDS = [
 ]
 
 it('--snaplen: what comes out of the tunnel is what tcpdump -s has of the interface', async () => {
-  mirrorTheSource({ snaplen: 96 })
+  mirrorTheSource('--snaplen', '96')
+  takeDown()
   segmentInFrontOfTc()
+  sender(hosts.left, 'up', ...mirror, '--snaplen', '96')
   const { seen, got } = await captureTraffic('snaplen')
   const cut = join(folder, 'cut.pcap')
   output('editcap', '-s', '96', seen, cut)
@@ -145,7 +150,7 @@ it('--snaplen: what comes out of the tunnel is what tcpdump -s has of the interf
 it.each(['l2', 'l3', 'l4'] as const)(
   '--headers %s: copies end where tshark sees that header end',
   async (headers) => {
-    mirrorTheSource({ headers })
+    mirrorTheSource('--headers', headers)
     segmentInFrontOfTc()
     const { seen, got } = await captureTraffic(headers)
     const ends = headerEndsOf(seen)
@@ -162,7 +167,7 @@ it.each(['l2', 'l3', 'l4'] as const)(
 )
 
 it('a frame of many segments is cut as a whole, and no copy is longer than asked', async () => {
-  mirrorTheSource({ headers: 'l4' })
+  mirrorTheSource('--headers', 'l4')
   const bytesIn = (file: string) =>
     fieldsOf(file, ['ip.src', 'ip.len', 'ip.hdr_len', 'tcp.hdr_len'])
       .filter(([source]) => source === peer.sourceIpv4)
@@ -174,4 +179,38 @@ it('a frame of many segments is cut as a whole, and no copy is longer than asked
   const { seen, got } = await captureTraffic('segments', transfer, complete)
   expect(bytesIn(got).length).toBeLessThan(bytesIn(seen).length)
   expect(framesOf(got).every(({ captured }) => captured <= 14 + 60 + 60)).toBe(true)
+}, 60_000)
+
+const ECHO = `require('net').createServer(s => s.pipe(s)).listen(7001, () => console.error('ready'))`
+/** Conversations one after the other, each from a port of its own. */
+const CALLS = `const net = require('net'); let left = +process.argv[2]; (function next() {
+  if (left-- === 0) return
+  net.connect(7001, process.argv[1], function () { this.end('hello') }).resume().on('close', next)
+})()`
+
+it('--sample: whole conversations, both directions, or nothing of them', async () => {
+  const conversations = 60
+  mirrorTheSource('--sample', '1/3')
+  const server = hosts.left.spawn(['ip', 'netns', 'exec', peer.name, process.execPath, '-e', ECHO])
+  await new Promise((resolve) => server.stderr!.once('data', resolve))
+  const portsIn = (file: string) =>
+    fieldsOf(file, ['tcp.srcport', 'tcp.dstport'], '-Y', 'tcp').map(([from, to]) => (from === '7001' ? to! : from!))
+  const framesOfPort = (file: string) => {
+    const counts = new Map<string, number>()
+    for (const port of portsIn(file)) counts.set(port, (counts.get(port) ?? 0) + 1)
+    return counts
+  }
+  const isComplete = (seen: string, got: string): boolean => {
+    const [all, chosen] = [framesOfPort(seen), framesOfPort(got)]
+    return all.size === conversations && [...chosen].every(([port, count]) => all.get(port) === count)
+  }
+  const call = async () => hosts.left.exec([process.execPath, '-e', CALLS, peer.ipv4, String(conversations)])
+  const { got } = await captureTraffic('sample', call, isComplete)
+  const chosen = framesOfPort(got).size
+  // Ports are the kernel's choice: 20 of 60, give or take five standard deviations.
+  expect(chosen).toBeGreaterThan(1)
+  expect(chosen).toBeLessThan(39)
+  // What is not chosen is no loss: nothing counts it as one.
+  expect(sender(hosts.left, 'status')).toMatch(/sent .*0 errors, 0 dropped/)
+  takeDown()
 }, 60_000)
