@@ -94,6 +94,7 @@ function addPipelineOptions(command: Command): Command {
     .option('--fix-checksums', 'complete the checksums that senders had left to their network cards')
     .option('--count <frames>', 'stop after so many frames')
     .option('--duration <time>', 'stop after so long, e.g. 60s')
+    .option('--quarantine <file>', 'keep refused packets in a pcapng file, each with the reason as its comment')
     .option('--stats <time>', 'log statistics so often, e.g. 10s')
     .option('--report <file>', 'write the accounting as one JSON object at the end; - is standard output')
     .addOption(new Option('--log-level <level>', 'default info').choices([...LOG_LEVELS]))

@@ -24,6 +24,7 @@ export interface RunOptions {
   readonly fcs: PipelineOptions['fcs']
   readonly headers?: PipelineOptions['headers']
   readonly fixChecksums: boolean
+  readonly quarantine?: SinkText | undefined
   readonly count: number
   readonly duration?: number | undefined
   readonly stats?: number | undefined
@@ -56,13 +57,15 @@ export async function runPipeline(
   log: Logger,
   announce: (description: readonly string[]) => void,
 ): Promise<Outcome> {
-  const wishes = sinkWishes(run, source.engine !== 'file')
+  const live = source.engine !== 'file'
+  const wishes = sinkWishes(run, live)
+  const quarantine = run.quarantine && sinkWish(run.quarantine, '--quarantine', live)
   const file = reportFile(source, run)
   const supervisor = new Supervisor(log)
   const release = handleSignals(supervisor, log)
   const timers: NodeJS.Timeout[] = []
   try {
-    await supervisor.start(pipelineOptions(source, run), wishes).catch((error: unknown) => {
+    await supervisor.start(pipelineOptions(source, run), wishes, quarantine).catch((error: unknown) => {
       file?.discard()
       throw error
     })
@@ -113,7 +116,11 @@ function conclude(report: Report, run: RunOptions, file: ReportFile | undefined)
 
 function reportFile(source: SourcePlan, run: RunOptions): ReportFile | undefined {
   if (run.report === undefined) return undefined
-  return new ReportFile(run.report, [source.file ?? '-', ...run.out.map(targetOf)])
+  return new ReportFile(run.report, [
+    source.file ?? '-',
+    ...run.out.map(targetOf),
+    ...(run.quarantine ? [targetOf(run.quarantine)] : []),
+  ])
 }
 
 function sinkWishes(run: RunOptions, live: boolean): SinkWish[] {
@@ -121,17 +128,19 @@ function sinkWishes(run: RunOptions, live: boolean): SinkWish[] {
   if (onStandardOutput.length + (run.report === '-' ? 1 : 0) > 1) {
     throw new Failure(EXIT_USAGE, 'Standard output was asked for more than once.', 'Give the others a file.')
   }
-  return run.out.map(({ overflow, queue, filter: expression, ...sink }) => {
-    if (live && overflow === 'block') {
-      throw new Failure(
-        EXIT_USAGE,
-        `--out "${sink.name}": overflow=block would make the receiver wait and lose every sink's frames.`,
-        'Use it with decap, where nothing is lost by waiting; for bursts raise queue=.',
-      )
-    }
-    const filter = expression === undefined ? undefined : compileWish(expression, `--out "${sink.name}"`)
-    return { ...sink, filter, common: { overflow: overflow ?? (live ? 'drop' : 'block'), queue } }
-  })
+  return run.out.map((sink) => sinkWish(sink, '--out', live))
+}
+
+function sinkWish({ overflow, queue, filter: expression, ...sink }: SinkText, option: string, live: boolean): SinkWish {
+  if (live && overflow === 'block') {
+    throw new Failure(
+      EXIT_USAGE,
+      `${option} "${sink.name}": overflow=block would make the receiver wait and lose every sink's frames.`,
+      'Use it with decap, where nothing is lost by waiting; for bursts raise queue=.',
+    )
+  }
+  const filter = expression === undefined ? undefined : compileWish(expression, `${option} "${sink.name}"`)
+  return { ...sink, filter, common: { overflow: overflow ?? (live ? 'drop' : 'block'), queue } }
 }
 
 /** A sink's target, where its kind has one; `-` is standard output. */

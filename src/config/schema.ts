@@ -4,6 +4,7 @@ import { CidrList } from '../frames/cidr-list.ts'
 import type { Listener } from '../sources/source.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { listener } from './listen.ts'
+import { quarantine } from './quarantine.ts'
 import { sinkText } from './sink-wish.ts'
 import { idRanges } from './terms/id-ranges.ts'
 import { macAddress } from './terms/mac-address.ts'
@@ -46,6 +47,7 @@ const pipelineOptions = {
   strict: z.boolean().default(false),
   depth: depth.optional(),
   filter: z.string().optional(),
+  quarantine: quarantine.optional(),
   snaplen: positiveInteger
     .refine(
       (bytes) => bytes <= LARGEST_SNAP_LENGTH,

@@ -72,6 +72,19 @@ export class PeerTable {
     return addressText(isMapped(bytes, 0) ? bytes.subarray(12) : bytes)
   }
 
+  /** Bytes of a peer's address: 4, 16, or 0 for the two that stand for many. */
+  addressBytes(peer: number): number {
+    if (peer < FIRST_PEER) return 0
+    const at = peer * WORDS
+    return this.#keys[at] === 0 && this.#keys[at + 1] === 0 && this.#keys[at + 2] === 0xffff ? 4 : 16
+  }
+
+  /** Writes the address of a peer that has one. */
+  writeAddress(peer: number, view: DataView, at: number): void {
+    const words = this.addressBytes(peer) / 4
+    for (let i = 0; i < words; i++) view.setUint32(at + 4 * i, this.#keys[peer * WORDS + WORDS - words + i]!)
+  }
+
   /** IPv4 as its IPv4-mapped IPv6 address, so that one key serves both. */
   #readKey(bytes: Uint8Array, at: number, length: number): void {
     const key = this.#key

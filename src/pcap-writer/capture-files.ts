@@ -3,7 +3,7 @@ import { CaptureFile, type FileContext } from './capture-file.ts'
 import { cannotCreate, checkFolder } from './create-errors.ts'
 import { type Destination, type FileCalls, type KeepWaiting, SYSTEM_CALLS } from './destination.ts'
 import { errorCode } from './errors.ts'
-import { describeSeries, type SeriesStatistics } from './file-interfaces.ts'
+import { describeSeries, type SeriesDescription, type SeriesStatistics } from './file-interfaces.ts'
 import { existingFiles, FileNames } from './file-names.ts'
 import { OpenFiles } from './open-files.ts'
 import type { PathTemplate, Series } from './path-template.ts'
@@ -24,6 +24,8 @@ export interface CaptureFilesOptions {
   readonly maxOpenFiles?: number
   /** The series that an index stands for; always the same one. */
   series(index: number): Series
+  /** What pcapng's readers see of it; by default its encapsulation and tunnel identifier. */
+  describe?(series: number): SeriesDescription
   /** Counts for the statistics block at a file's end; without it the file's own are used. */
   statistics?(series: number): SeriesStatistics
   /** False gives up a pipe that is full, so that a thread can be stopped. Default: wait. */
@@ -79,7 +81,7 @@ export class CaptureFiles {
       calls,
       account: this.#account,
       events: options.events,
-      describe: (index) => describeSeries(options.series(index)),
+      describe: (index) => options.describe?.(index) ?? describeSeries(options.series(index)),
       statistics: options.statistics?.bind(options),
     }
   }

@@ -8,6 +8,8 @@ export interface SeriesDescription {
   readonly name: string
   /** if_description. */
   readonly description: string
+  /** LINKTYPE_ value, where it is not that of the whole capture. */
+  readonly linkType?: number
 }
 
 /** What pcapng's readers see of a series. */
@@ -105,8 +107,8 @@ export class FileInterfaces {
   }
 
   #newInterface(series: number): FileInterface {
-    const { name, description } = this.#describe(series)
-    const block = this.#format.interfaceBlock(name, description)
+    const { name, description, linkType } = this.#describe(series)
+    const block = this.#format.interfaceBlock(name, description, linkType)
     return { id: this.#list.length, series, block, ...NO_TIMES, used: false, written: 0, lost: 0 }
   }
 

@@ -28,6 +28,7 @@ const WIRE_LENGTH = 24
 
 /** Option codes, each meant in its own block (sections 3.5, 4.1, 4.2, 4.6). */
 const END_OF_OPTIONS = 0
+const OPT_COMMENT = 1
 const SHB_USERAPPL = 4
 const IF_NAME = 2
 const IF_DESCRIPTION = 3
@@ -83,6 +84,15 @@ export class PcapngFormat implements RecordFormat {
     view.setUint32(trailer, length, true)
   }
 
+  /** Puts options (see commentOption) into the record that writeRecord has laid out at `at`, which grows by their length. */
+  appendOptions(bytes: Uint8Array, view: DataView, at: number, options: Uint8Array): void {
+    const end = at + this.lengthAt(view, at)
+    const length = end - at + options.length
+    bytes.set(options, end - TRAILER_BYTES)
+    view.setUint32(at + BLOCK_LENGTH, length, true)
+    view.setUint32(at + length - TRAILER_BYTES, length, true)
+  }
+
   lengthAt(view: DataView, at: number): number {
     return view.getUint32(at + BLOCK_LENGTH, true)
   }
@@ -121,10 +131,10 @@ export class PcapngFormat implements RecordFormat {
     return block(SECTION_HEADER, [body, textOption(SHB_USERAPPL, 'mirror-collector'), option(END_OF_OPTIONS)])
   }
 
-  interfaceBlock(name: string, description: string): Uint8Array {
+  interfaceBlock(name: string, description: string, linkType: number = this.#linkType): Uint8Array {
     const body = new Uint8Array(8)
     const view = new DataView(body.buffer)
-    view.setUint16(0, this.#linkType, true)
+    view.setUint16(0, linkType, true)
     view.setUint32(4, this.snapLength, true)
     return block(INTERFACE_DESCRIPTION, [
       body,
@@ -150,6 +160,11 @@ export class PcapngFormat implements RecordFormat {
       option(END_OF_OPTIONS),
     ])
   }
+}
+
+/** All options of a packet that has a comment and nothing else (opt_comment, section 3.5); a multiple of 4 bytes. */
+export function commentOption(comment: string): Uint8Array {
+  return Uint8Array.of(...textOption(OPT_COMMENT, comment), ...option(END_OF_OPTIONS))
 }
 
 function padded(length: number): number {

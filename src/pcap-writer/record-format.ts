@@ -51,8 +51,8 @@ export interface RecordFormat {
   setInterfaceId(view: DataView, at: number, interfaceId: number): void
   /** What every file starts with. */
   fileHeader(): Uint8Array
-  /** Describes the next interface of a file (ids count from 0); empty where the format has no interfaces. */
-  interfaceBlock(name: string, description: string): Uint8Array
+  /** Describes the next interface of a file (ids count from 0), of the format's link type unless another is given; empty where the format has no interfaces. */
+  interfaceBlock(name: string, description: string, linkType?: number): Uint8Array
   /** Closes an interface's account at the end of a file; always the same length. Empty where the format has no interfaces. */
   statisticsBlock(interfaceId: number, statistics: InterfaceStatistics): Uint8Array
 }

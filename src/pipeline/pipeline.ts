@@ -5,7 +5,7 @@ import { NumberSet } from '../frames/number-set.ts'
 import { PeerTable } from '../frames/peer-table.ts'
 import { Reassembler } from '../frames/reassembler.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
-import type { PipelineHalf } from '../sinks/sink.ts'
+import type { PipelineHalf, QuarantineHalf } from '../sinks/sink.ts'
 import { sourceType } from '../sources/registry.ts'
 import type { SourcePlan } from '../sources/source.ts'
 import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
@@ -18,6 +18,7 @@ import { NestedTunnels } from './nested.ts'
 import { OuterStep } from './outer.ts'
 import { COUNTED_PEERS, COUNTED_TUNNELS, INCOMPLETE_DATAGRAMS, type PipelinePlan, type SinkPlan } from './plan.ts'
 import { RebuildStep } from './rebuild.ts'
+import { RefusedPackets } from './refused-packets.ts'
 import { SelectStep } from './select.ts'
 import { HELD } from './step.ts'
 import { outerTunnels } from './tunnel-table.ts'
@@ -35,10 +36,11 @@ export class Pipeline {
   readonly #select: SelectStep
   readonly #finish: FinishStep
   readonly #fanOut: FanOut
+  readonly #refused: RefusedPackets | undefined
   /** Frames of the batch by verdict. */
   readonly #tally: Uint32Array = new Uint32Array(VERDICTS.length)
 
-  private constructor(plan: PipelinePlan, batch: FrameBatch, outlets: readonly Outlet[]) {
+  private constructor(plan: PipelinePlan, batch: FrameBatch, outlets: readonly Outlet[], half?: QuarantineHalf) {
     const source = sourceType(plan.source.engine)
     this.counters = new PipelineCounters(plan.counters)
     const allowed = plan.allowFrom.length > 0 ? new CidrList(plan.allowFrom) : undefined
@@ -58,11 +60,16 @@ export class Pipeline {
     this.#select = new SelectStep(plan)
     this.#finish = new FinishStep(plan, batch)
     this.#fanOut = new FanOut(outlets, source.batchRows)
+    if (half !== undefined && plan.quarantine !== undefined) {
+      const { wiring, counters } = plan.quarantine
+      this.#refused = new RefusedPackets(half.attach(wiring, new SinkCounters(counters), this.peers))
+    }
   }
 
   /** `batch`: the one that will be processed. */
   static async create(plan: PipelinePlan, batch: FrameBatch): Promise<Pipeline> {
-    return new Pipeline(plan, batch, await Promise.all(plan.sinks.map(openOutlet)))
+    const half = plan.quarantine && ((await import(plan.quarantine.pipelineHalf)) as QuarantineHalf)
+    return new Pipeline(plan, batch, await Promise.all(plan.sinks.map(openOutlet)), half)
   }
 
   /** Takes the batch from what the source made of it to where every frame is counted and every sink has seen it. */
@@ -77,6 +84,7 @@ export class Pipeline {
 
   flush(): void {
     this.#fanOut.flush()
+    this.#refused?.flush()
   }
 
   /** Judges each row, closes the gaps behind those that are left out, and counts each verdict once for the batch. */
@@ -84,11 +92,15 @@ export class Pipeline {
     const rows = batch.count
     let kept = 0
     for (let row = 0; row < rows; row++) {
+      if (this.#refused !== undefined) this.#refused.remember(batch, row)
       const verdict = this.#verdict(batch, row)
       if (verdict === OK) {
         if (kept !== row) batch.moveRow(row, kept)
         kept++
-      } else if (verdict !== HELD) this.#tally[verdict]!++
+      } else if (verdict !== HELD) {
+        this.#tally[verdict]!++
+        if (this.#refused !== undefined) this.#refused.refused(batch, row, verdict)
+      }
     }
     batch.count = kept
     if (kept < rows) this.#countVerdicts()
@@ -122,6 +134,7 @@ export class Pipeline {
   close(): void {
     this.#outer?.close()
     this.#fanOut.close()
+    this.#refused?.close()
   }
 }
 

@@ -44,6 +44,8 @@ export interface PipelinePlan extends PipelineOptions {
   /** Memory of the table of peers; undefined where nothing depends on who sends: asking the kernel for it costs 50 ns a datagram. */
   readonly peers: SharedArrayBuffer | undefined
   readonly sinks: readonly SinkPlan[]
+  /** Where refused packets go; undefined = nowhere. */
+  readonly quarantine: SinkPlan | undefined
 }
 
 /** Words of the control memory. */

@@ -4,7 +4,7 @@ import { EXIT_USAGE, Failure, type FailureMessage, toFailureMessage } from '../c
 import { allocateSharedMemory, type SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import { PeerTable } from '../frames/peer-table.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
-import { sinkType } from '../sinks/registry.ts'
+import { QUARANTINE, sinkType } from '../sinks/registry.ts'
 import type { OpenSink, SinkWish } from '../sinks/sink.ts'
 import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
 import { buildReport, type Report } from '../telemetry/report.ts'
@@ -25,13 +25,21 @@ const LARGEST_SLAB = 3 * 2 ** 30
 /** Parts of the slab start on a page, so that no two share a cache line. */
 const PAGE_BYTES = 4096
 
+interface RunningSink {
+  readonly type: string
+  readonly name: string
+  readonly open: OpenSink
+  readonly counters: SinkCounters
+}
+
 /** Runs one pipeline in a worker thread, with its sinks' threads beside it. */
 export class Supervisor {
   readonly #log: Logger
   readonly #counters: PipelineCounters = new PipelineCounters()
   readonly #tunnelCounts: SharedArrayBuffer = new SharedArrayBuffer(TunnelCounts.bytesFor(COUNTED_TUNNELS))
   readonly #control: Int32Array = new Int32Array(new SharedArrayBuffer(4 * CONTROL_WORDS))
-  readonly #sinks: { readonly name: string; readonly open: OpenSink; readonly counters: SinkCounters }[] = []
+  /** The quarantine is among them. */
+  readonly #sinks: RunningSink[] = []
   #description: readonly string[] = []
   #warnings: readonly string[] = []
   readonly #announced: ReturnType<typeof withResolvers<void>> = withResolvers<void>()
@@ -52,7 +60,8 @@ export class Supervisor {
   }
 
   /** Opens the sinks, then the source, so that nothing is received that cannot be written. Throws Failure. */
-  async start(options: PipelineOptions, wishes: readonly SinkWish[]): Promise<void> {
+  async start(options: PipelineOptions, wanted: readonly SinkWish[], quarantine?: SinkWish): Promise<void> {
+    const wishes = quarantine === undefined ? wanted : [...wanted, quarantine]
     const slab = allocateSlab(options, wishes)
     try {
       // The worker loads its modules while the sinks open; it opens the source when it gets the plan.
@@ -70,7 +79,8 @@ export class Supervisor {
         tunnelCounts: this.#tunnelCounts,
         control: this.#control.buffer as SharedArrayBuffer,
         peers,
-        sinks,
+        sinks: sinks.slice(0, wanted.length),
+        quarantine: sinks[wanted.length],
       }
       worker.postMessage(plan)
       await ready
@@ -119,7 +129,10 @@ export class Supervisor {
   }
 
   report(): Report {
-    return buildReport(this.#counters, new TunnelCounts(this.#tunnelCounts, COUNTED_TUNNELS), this.#sinks)
+    const tunnels = new TunnelCounts(this.#tunnelCounts, COUNTED_TUNNELS)
+    const sinks = this.#sinks.filter(({ type }) => type !== QUARANTINE)
+    const quarantine = this.#sinks.find(({ type }) => type === QUARANTINE)
+    return buildReport(this.#counters, tunnels, sinks, quarantine)
   }
 
   async #openSinks(
@@ -145,14 +158,14 @@ export class Supervisor {
         stop: (reason) => {
           this.#log.warn({ sink: wish.name }, reason)
           // Whoever watches one sink and leaves must not end what the others collect.
-          if (wishes.length === 1) this.stop()
+          if (wishes.filter(({ type }) => type !== QUARANTINE).length === 1) this.stop()
         },
         fail: (failure) => {
           this.#sinkFailure ??= new Failure(failure.exitCode, failure.what, failure.mend)
           this.stop()
         },
       })
-      this.#sinks.push({ name: wish.name, open, counters })
+      this.#sinks.push({ type: wish.type, name: wish.name, open, counters })
       if (this.stopped) open.hurry()
       plans.push({
         pipelineHalf: open.pipelineHalf.href,

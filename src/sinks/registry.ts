@@ -2,6 +2,7 @@ import { interfaceSink } from './interface/interface-sink.ts'
 import { kafkaSink } from './kafka/kafka-sink.ts'
 import { nullSink } from './null/null-sink.ts'
 import { pcapngSink, pcapSink } from './pcap/pcap-sink.ts'
+import { quarantineSink } from './quarantine/quarantine-sink.ts'
 import type { SinkType } from './sink.ts'
 import { tapSink } from './tap/tap-sink.ts'
 
@@ -15,13 +16,16 @@ export const SINKS: readonly SinkType<unknown>[] = [
   erased(nullSink),
 ]
 
+/** The type of what takes the packets that no sink gets. */
+export const QUARANTINE: string = quarantineSink.type
+
 export function sinkTypeNamed(type: string): SinkType<unknown> | undefined {
   return SINKS.find((sink) => sink.type === type)
 }
 
-/** For a type that the registry is known to hold. */
+/** For a type that the registry is known to hold, or the quarantine's. */
 export function sinkType(type: string): SinkType<unknown> {
-  return sinkTypeNamed(type)!
+  return type === QUARANTINE ? erased(quarantineSink) : sinkTypeNamed(type)!
 }
 
 /** Options travel as unknown between a sink's own schema and its own open(), which alone know their type. */

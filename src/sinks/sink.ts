@@ -5,7 +5,9 @@ import type { FilterProgram } from '../dgram-extended/libpcap.ts'
 import type { SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { IdRange } from '../frames/number-set.ts'
+import type { PeerTable } from '../frames/peer-table.ts'
 import type { SinkCounters } from '../telemetry/counters.ts'
+import type { Verdict } from '../wire/verdict.ts'
 
 /**
  * The half of a sink that lives in the pipeline's thread. write() is never called again before it has returned, and
@@ -29,6 +31,20 @@ export type SinkWiring = unknown
 /** What the module of a sink's half in the pipeline exports. */
 export interface PipelineHalf {
   attach(wiring: SinkWiring, counters: SinkCounters): FrameSink
+}
+
+/** Where refused packets go, as they came: the half that lives in the pipeline's thread. */
+export interface Quarantine {
+  /** Takes the packet of a row, whose columns are those that the source gave it. Borrowed, as in FrameSink.write. */
+  add(batch: FrameBatch, row: number, verdict: Verdict): void
+  flush(): void
+  close(): void
+}
+
+/** What the module of that half exports. */
+export interface QuarantineHalf {
+  /** `peers`: who sends what comes without outer headers. */
+  attach(wiring: SinkWiring, counters: SinkCounters, peers: PeerTable | undefined): Quarantine
 }
 
 /** A sink as the main thread sees it. */

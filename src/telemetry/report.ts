@@ -14,6 +14,8 @@ export interface Report {
   /** VNI -> frames delivered; `other` holds those beyond the ones counted one by one. */
   readonly vnis: Record<string, number>
   readonly sinks: readonly SinkReport[]
+  /** Refused packets that were kept, as a sink's; absent without `--quarantine`. */
+  readonly quarantine?: SinkReport
   /** Frames that were cut before they were put into their tunnel; absent where there were none. */
   readonly cutAtSource?: number
 }
@@ -28,7 +30,8 @@ export interface SinkReport {
 export function buildReport(
   counters: PipelineCounters,
   tunnels: TunnelCounts,
-  sinks: readonly { readonly name: string; readonly counters: SinkCounters }[],
+  sinks: readonly NamedCounters[],
+  quarantine?: NamedCounters,
 ): Report {
   return {
     received: counters.received,
@@ -36,14 +39,19 @@ export function buildReport(
     dropped: counters.dropped(),
     kernelDropped: counters.kernelDropped,
     vnis: tunnels.toObject(),
-    sinks: sinks.map(({ name, counters: sink }) => ({
-      sink: name,
-      written: sink.written,
-      bytes: sink.bytes,
-      dropped: sink.dropped(),
-    })),
+    sinks: sinks.map(sinkReport),
+    ...(quarantine && { quarantine: sinkReport(quarantine) }),
     ...(counters.cutAtSource > 0 && { cutAtSource: counters.cutAtSource }),
   }
+}
+
+interface NamedCounters {
+  readonly name: string
+  readonly counters: SinkCounters
+}
+
+function sinkReport({ name, counters }: NamedCounters): SinkReport {
+  return { sink: name, written: counters.written, bytes: counters.bytes, dropped: counters.dropped() }
 }
 
 /** The closing lines, in tcpdump's manner. */
@@ -57,11 +65,16 @@ export function closingLines(report: Report): string {
   ]
   if (report.cutAtSource !== undefined) lines.push(`${report.cutAtSource} frames had been cut by the mirror`)
   if (total > 0) lines.push(`${total} packets not delivered: ${reasons(lost)}`)
-  for (const sink of report.sinks) {
-    const own = Object.entries(sink.dropped)
-    lines.push(`${sink.sink}: ${sink.written} frames written${own.length > 0 ? `, not written: ${reasons(own)}` : ''}`)
+  for (const sink of report.sinks) lines.push(`${sink.sink}: ${written(sink, 'frames')}`)
+  if (report.quarantine !== undefined) {
+    lines.push(`quarantine ${report.quarantine.sink}: ${written(report.quarantine, 'packets')}`)
   }
   return `${lines.join('\n')}\n`
+}
+
+function written(sink: SinkReport, what: string): string {
+  const own = Object.entries(sink.dropped)
+  return `${sink.written} ${what} written${own.length > 0 ? `, not written: ${reasons(own)}` : ''}`
 }
 
 function reasons(entries: readonly [string, number][]): string {

@@ -44,3 +44,15 @@ export const UNKNOWN_PAYLOAD: Verdict = 10
 export const BAD_CHECKSUM: Verdict = 11
 /** --filter does not take it. */
 export const FILTERED: Verdict = 12
+
+/** Ends of packets that nothing is wrong with: somebody chose not to have them, or they live on in another. */
+const UNWANTED: readonly (typeof VERDICTS)[number][] = [
+  'vni-not-allowed',
+  'source-not-allowed',
+  'filtered',
+  'fragment-reassembled',
+]
+
+export function isUnwanted(verdict: Verdict): boolean {
+  return UNWANTED.includes(VERDICTS[verdict]!)
+}

@@ -90,6 +90,7 @@ export class Line {
       tunnelCounts: line.#tunnelCounts,
       control: new SharedArrayBuffer(16),
       peers: options.allowFrom === undefined ? undefined : new SharedArrayBuffer(PeerTable.bytesFor(COUNTED_PEERS)),
+      quarantine: undefined,
       sinks: line.sinks.map(({ collected, counters }, i) => ({
         pipelineHalf: new URL('collecting-sink.ts', import.meta.url).href,
         wiring: collected,

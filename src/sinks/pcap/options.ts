@@ -104,6 +104,19 @@ export interface FileOptions {
   readonly openFiles: number
 }
 
+export function pcapngFileOptions(options: z.output<typeof pcapngOptions>): FileOptions {
+  const { target, rotate: when, keep: which, compress } = options
+  return {
+    kind: 'pcapng',
+    target,
+    precision: 'ns',
+    rotate: when,
+    keep: which,
+    compress,
+    openFiles: options['open-files'],
+  }
+}
+
 export function createFormat(options: FileOptions): RecordFormat {
   return options.kind === 'pcap' ? new PcapFormat({ precision: options.precision }) : new PcapngFormat()
 }

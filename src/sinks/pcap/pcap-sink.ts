@@ -1,7 +1,7 @@
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import type { OpenSink, SinkContext, SinkType } from '../sink.ts'
 import { startSinkThread } from '../thread/host.ts'
-import { type FileOptions, pcapngOptions, pcapOptions } from './options.ts'
+import { type FileOptions, pcapngFileOptions, pcapngOptions, pcapOptions } from './options.ts'
 import { SeriesTable } from './series-table.ts'
 
 function openFiles(options: FileOptions, context: SinkContext): Promise<OpenSink> {
@@ -60,17 +60,5 @@ export const pcapngSink: SinkType<ReturnType<typeof pcapngOptions.parse>> = {
   keys: KEYS,
   example: 'pcapng:/var/lib/mirror/{encap}-{vni}-%Y%m%d-%H%M%S.pcapng?rotate=1h',
   options: pcapngOptions,
-  open: (options, context) =>
-    openFiles(
-      {
-        kind: 'pcapng',
-        target: options.target,
-        precision: 'ns',
-        rotate: options.rotate,
-        keep: options.keep,
-        compress: options.compress,
-        openFiles: options['open-files'],
-      },
-      context,
-    ),
+  open: (options, context) => openFiles(pcapngFileOptions(options), context),
 }
