@@ -1,5 +1,13 @@
 import { Command, CommanderError, Option } from 'commander'
-import { collectOptions, decapOptions, FCS_CHOICES, HEADER_LAYERS, LOG_LEVELS, parseOptions } from '../config/schema.ts'
+import {
+  collectOptions,
+  decapOptions,
+  FCS_CHOICES,
+  HEADER_LAYERS,
+  IP_FRAMES,
+  LOG_LEVELS,
+  parseOptions,
+} from '../config/schema.ts'
 import { EXIT_USAGE, Failure, toFailureMessage } from '../config/terms/failure.ts'
 import { SINKS } from '../sinks/registry.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
@@ -75,6 +83,12 @@ function addPipelineOptions(command: Command): Command {
     )
     .option('--filter <expression>', "frames to keep, in tcpdump's language, e.g. 'tcp port 443' (default all)")
     .option('--snaplen <bytes>', 'keep so many bytes of each frame (default 262144: all)')
+    .addOption(
+      new Option(
+        '--ip-frames <form>',
+        'IP packets that were mirrored without Ethernet get a header, or stay as they are (default ethernet)',
+      ).choices([...IP_FRAMES]),
+    )
     .option(
       '--ethernet-source <mac>',
       'of the Ethernet header that mirrored IP packets without one get (default zeroes)',

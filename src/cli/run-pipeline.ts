@@ -19,6 +19,7 @@ export interface RunOptions {
   readonly filter?: string | undefined
   readonly depth?: PipelineOptions['depth']
   readonly snaplen: number
+  readonly ipFrames: PipelineOptions['ipFrames']
   readonly ethernetSource?: Uint8Array | undefined
   readonly ethernetDestination?: Uint8Array | undefined
   readonly fcs: PipelineOptions['fcs']
@@ -92,7 +93,7 @@ function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
     allowFrom: run.allowFrom,
     filter: run.filter === undefined ? undefined : compileWish(run.filter, `--filter "${run.filter}"`),
     snapLength: run.snaplen,
-    ipFrames: 'ethernet',
+    ipFrames: run.ipFrames,
     ethernetAddresses: ethernetAddresses(run),
     fcs: run.fcs,
     headers: run.headers,

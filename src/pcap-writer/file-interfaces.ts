@@ -9,14 +9,14 @@ export interface SeriesDescription {
   /** if_description. */
   readonly description: string
   /** LINKTYPE_ value, where it is not that of the whole capture. */
-  readonly linkType?: number
+  readonly linkType?: number | undefined
 }
 
 /** What pcapng's readers see of a series. */
-export function describeSeries({ encapsulation, tunnelId }: Series): SeriesDescription {
+export function describeSeries({ encapsulation, tunnelId, linkType }: Series): SeriesDescription {
   return tunnelId === undefined
-    ? { name: `${encapsulation}-other`, description: `all other ${encapsulation} tunnels` }
-    : { name: `${encapsulation}-${tunnelId}`, description: `${encapsulation} tunnel ${tunnelId}` }
+    ? { name: `${encapsulation}-other`, description: `all other ${encapsulation} tunnels`, linkType }
+    : { name: `${encapsulation}-${tunnelId}`, description: `${encapsulation} tunnel ${tunnelId}`, linkType }
 }
 
 /** Counts that a statistics block reports; kept by the owner of the capture, who sees more than the file does. */

@@ -8,6 +8,8 @@ export interface Series {
   readonly encapsulation: string
   /** VNI, VSID, key or session: 0 to 2^32 - 1; undefined for all tunnels that have no series of their own, `other` in names. */
   readonly tunnelId: number | undefined
+  /** LINKTYPE_ value of its frames, where it is not the format's own. Not part of names. */
+  readonly linkType?: number | undefined
 }
 
 interface SeriesField {

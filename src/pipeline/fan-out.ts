@@ -3,6 +3,8 @@ import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { NumberSet } from '../frames/number-set.ts'
 import type { FrameSink } from '../sinks/sink.ts'
 import type { SinkCounters } from '../telemetry/counters.ts'
+import { ETHERNET_HEADER_BYTES } from '../wire/link.ts'
+import { LINKTYPE_RAW } from '../wire/link-type.ts'
 
 /** A sink with what it selects. */
 export interface Outlet {
@@ -12,6 +14,15 @@ export interface Outlet {
   readonly wanted: NumberSet | undefined
   /** The frames that it wants, as they are now; undefined = all. */
   readonly filter: FrameFilter | undefined
+  /** Where the sink cannot take frames of every link type that there may be. */
+  readonly only?: OnlyLinkType | undefined
+}
+
+export interface OnlyLinkType {
+  /** LINKTYPE_ value. */
+  readonly linkType: number
+  /** Frames of another one came; called for every batch with such frames. */
+  refused(): void
 }
 
 /** Shows every sink the same batch. */
@@ -31,13 +42,18 @@ export class FanOut {
     for (let i = 0; i < this.#outlets.length; i++) {
       const outlet = this.#outlets[i]!
       outlet.counters.addOffered(batch.count)
-      if (outlet.wanted === undefined && outlet.filter === undefined) {
-        outlet.sink.write(batch, this.#allRows, batch.count)
-        continue
+      let rows = this.#allRows
+      let count = batch.count
+      if (outlet.wanted !== undefined || outlet.filter !== undefined) {
+        count = this.#select(batch, outlet)
+        rows = this.#selected
+        outlet.counters.addNotSelected(batch.count - count)
       }
-      const count = this.#select(batch, outlet)
-      outlet.counters.addNotSelected(batch.count - count)
-      outlet.sink.write(batch, this.#selected, count)
+      if (outlet.only !== undefined) {
+        count = this.#fitting(batch, rows, count, outlet.only, outlet.counters)
+        rows = this.#selected
+      }
+      outlet.sink.write(batch, rows, count)
     }
   }
 
@@ -49,12 +65,29 @@ export class FanOut {
     for (const outlet of this.#outlets) outlet.sink.close()
   }
 
+  /** Of `rows`, which may be those selected before, the ones with frames of the link type. */
+  #fitting(batch: FrameBatch, rows: Uint16Array, count: number, only: OnlyLinkType, counters: SinkCounters): number {
+    let fitting = 0
+    for (let i = 0; i < count; i++) {
+      const row = rows[i]!
+      if (batch.linkType[row] === only.linkType) this.#selected[fitting++] = row
+    }
+    if (fitting === count) return fitting
+    counters.addOtherLinkType(count - fitting)
+    only.refused()
+    return fitting
+  }
+
   #select(batch: FrameBatch, { wanted, filter }: Outlet): number {
-    const { bytes, offset, captured, wireLength } = batch
+    const { bytes, offset, captured, wireLength, linkType } = batch
     let count = 0
     for (let row = 0; row < batch.count; row++) {
       if (wanted !== undefined && !wanted.has(batch.tunnelId[row]!)) continue
-      if (filter !== undefined && !filter(bytes, offset[row]!, captured[row]!, wireLength[row]!)) continue
+      // Filters are compiled for Ethernet; a bare packet has its header in front of it still, see FinishStep.
+      const link = linkType[row] === LINKTYPE_RAW ? ETHERNET_HEADER_BYTES : 0
+      if (filter !== undefined && !filter(bytes, offset[row]! - link, captured[row]! + link, wireLength[row]! + link)) {
+        continue
+      }
       this.#selected[count++] = row
     }
     return count

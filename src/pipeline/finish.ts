@@ -1,5 +1,8 @@
 import type { FrameBatch } from '../frames/frame-batch.ts'
+import { ETHERTYPE_ARP, isNetworkPacket } from '../wire/ether-type.ts'
 import { InnerHeaders } from '../wire/inner-headers.ts'
+import { ETHERNET_HEADER_BYTES } from '../wire/link.ts'
+import { LINKTYPE_RAW } from '../wire/link-type.ts'
 import { OK, type Verdict } from '../wire/verdict.ts'
 import { ChecksumFixer } from './checksum-fixer.ts'
 import type { Step } from './step.ts'
@@ -8,6 +11,8 @@ import type { Step } from './step.ts'
 export type HeaderLayer = 'l2' | 'l3' | 'l4'
 
 export interface FinishOptions {
+  /** IP packets that were mirrored without Ethernet keep the header that they got, or leave bare (LINKTYPE_RAW). */
+  readonly ipFrames: 'ethernet' | 'raw'
   /** Complete the checksums that the sender had left to its network card. */
   readonly fixChecksums: boolean
   /** Keep the headers only, up to those of this layer; undefined = keep what they carry. */
@@ -41,6 +46,7 @@ export class FinishStep implements Step {
 
   judge(batch: FrameBatch, row: number): Verdict {
     if (this.#reads) this.#finish(batch, row)
+    if (this.#options.ipFrames === 'raw' && isNetworkPacket(batch.etherType[row]!)) bare(batch, row)
     if (batch.captured[row]! > this.#options.snapLength) batch.captured[row] = this.#options.snapLength
     return OK
   }
@@ -74,4 +80,13 @@ export class FinishStep implements Step {
         return at
     }
   }
+}
+
+/** The header that was written for steps that look at Ethernet stays in front of the packet: filters of sinks read it there. */
+function bare(batch: FrameBatch, row: number): void {
+  if (batch.etherType[row] === ETHERTYPE_ARP) return
+  batch.offset[row]! += ETHERNET_HEADER_BYTES
+  batch.captured[row] = Math.max(0, batch.captured[row]! - ETHERNET_HEADER_BYTES)
+  batch.wireLength[row]! -= ETHERNET_HEADER_BYTES
+  batch.linkType[row] = LINKTYPE_RAW
 }

@@ -9,10 +9,11 @@ import type { PipelineHalf, QuarantineHalf } from '../sinks/sink.ts'
 import { sourceType } from '../sources/registry.ts'
 import type { SourcePlan } from '../sources/source.ts'
 import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
+import { LINKTYPE_RAW } from '../wire/link-type.ts'
 import { OK, VERDICTS, type Verdict } from '../wire/verdict.ts'
 import { AdmitStep } from './admit.ts'
 import { DecapsulateStep } from './decapsulate.ts'
-import { FanOut, type Outlet } from './fan-out.ts'
+import { FanOut, type OnlyLinkType, type Outlet } from './fan-out.ts'
 import { FinishStep } from './finish.ts'
 import { NestedTunnels } from './nested.ts'
 import { OuterStep } from './outer.ts'
@@ -66,10 +67,11 @@ export class Pipeline {
     }
   }
 
-  /** `batch`: the one that will be processed. */
-  static async create(plan: PipelinePlan, batch: FrameBatch): Promise<Pipeline> {
+  /** `batch`: the one that will be processed. `say`: tells the user what they should know. */
+  static async create(plan: PipelinePlan, batch: FrameBatch, say: (text: string) => void): Promise<Pipeline> {
     const half = plan.quarantine && ((await import(plan.quarantine.pipelineHalf)) as QuarantineHalf)
-    return new Pipeline(plan, batch, await Promise.all(plan.sinks.map(openOutlet)), half)
+    const outlets = await Promise.all(plan.sinks.map((sink) => openOutlet(sink, say)))
+    return new Pipeline(plan, batch, outlets, half)
   }
 
   /** Takes the batch from what the source made of it to where every frame is counted and every sink has seen it. */
@@ -138,12 +140,27 @@ export class Pipeline {
   }
 }
 
-async function openOutlet(plan: SinkPlan): Promise<Outlet> {
+async function openOutlet(plan: SinkPlan, say: (text: string) => void): Promise<Outlet> {
   const half = (await import(plan.pipelineHalf)) as PipelineHalf
   const counters = new SinkCounters(plan.counters)
   const wanted = plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined
   const filter = plan.filter && createFilter(plan.filter.instructions)
-  return { sink: half.attach(plan.wiring, counters), counters, wanted, filter }
+  const only = plan.linkType === undefined ? undefined : onlyLinkType(plan.name, plan.linkType, say)
+  return { sink: half.attach(plan.wiring, counters), counters, wanted, filter, only }
+}
+
+function onlyLinkType(name: string, linkType: number, say: (text: string) => void): OnlyLinkType {
+  let isSaid = false
+  const [takes, loses] =
+    linkType === LINKTYPE_RAW ? ['bare IP packets', 'Ethernet frames'] : ['Ethernet frames', 'bare IP packets']
+  return {
+    linkType,
+    refused: () => {
+      if (isSaid) return
+      isSaid = true
+      say(`${name} takes ${takes} only: ${loses} are not written there. Write pcapng, or leave out --ip-frames raw.`)
+    },
+  }
 }
 
 /** Bytes of the slab in front of the sinks' parts. */

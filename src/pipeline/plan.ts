@@ -18,6 +18,10 @@ export interface SinkPlan {
   readonly wanted: readonly IdRange[]
   /** The frames that it wants; undefined = all. */
   readonly filter?: FilterProgram | undefined
+  /** As the user wrote it. */
+  readonly name: string
+  /** LINKTYPE_ value of the only frames that it can take; undefined = any. */
+  readonly linkType: number | undefined
 }
 
 /** What the frames go through, as the user wants it. */

@@ -1,18 +1,16 @@
 import { crc32 } from '../frames/crc.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { PipelineCounters } from '../telemetry/counters.ts'
-import { ETHERTYPE_8021Q, ETHERTYPE_ARP, IS_ETHERNET, VLAN_TAG_BYTES } from '../wire/ether-type.ts'
+import { ETHERTYPE_8021Q, IS_ETHERNET, VLAN_TAG_BYTES } from '../wire/ether-type.ts'
 import { InnerHeaders } from '../wire/inner-headers.ts'
 import { ETHERNET_HEADER_BYTES } from '../wire/link.ts'
-import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../wire/link-type.ts'
+import { LINKTYPE_ETHERNET } from '../wire/link-type.ts'
 import { NO_TAG, type TunnelNotes } from '../wire/tunnel-notes.ts'
 import { OK, SHORT_FRAME, type Verdict } from '../wire/verdict.ts'
 import type { Step } from './step.ts'
 
 export interface RebuildOptions {
-  /** What becomes of IP packets that were mirrored without Ethernet: they get a header, or stay bare (LINKTYPE_RAW). */
-  readonly ipFrames: 'ethernet' | 'raw'
-  /** Of that header: destination and source, 6 bytes each. */
+  /** Of the header that packets get which were mirrored without Ethernet: destination and source, 6 bytes each. */
   readonly ethernetAddresses: Uint8Array
   /** Frame check sequences that a mirror left behind frames: keep, cut off where they fit the frame, cut off always. */
   readonly fcs: 'keep' | 'auto' | 'strip'
@@ -37,14 +35,12 @@ export class RebuildStep implements Step {
 
   judge(batch: FrameBatch, row: number): Verdict {
     const notes = this.#notes[batch.encapsulation[row]!]
+    batch.linkType[row] = LINKTYPE_ETHERNET
     if (batch.etherType[row] === IS_ETHERNET) {
-      batch.linkType[row] = LINKTYPE_ETHERNET
       if (batch.wireLength[row]! < ETHERNET_HEADER_BYTES) return SHORT_FRAME
       if (this.#options.fcs !== 'keep' || notes !== undefined) this.#ethernet(batch, row, notes)
     } else if (batch.wireLength[row] === 0) return SHORT_FRAME
-    else if (this.#options.ipFrames === 'raw' && batch.etherType[row] !== ETHERTYPE_ARP) {
-      batch.linkType[row] = LINKTYPE_RAW
-    } else this.#writeEthernetHeader(batch, row)
+    else this.#writeEthernetHeader(batch, row)
     this.#restoreLength(batch, row, notes?.isCut === true)
     return OK
   }
@@ -78,7 +74,7 @@ export class RebuildStep implements Step {
    */
   #restoreLength(batch: FrameBatch, row: number, isCut: boolean): void {
     const arrived = batch.wireLength[row]!
-    const sent = this.#headers.lengthOnWire(batch.bytes, batch.offset[row]!, batch.captured[row]!, batch.linkType[row]!)
+    const sent = this.#headers.lengthOnWire(batch.bytes, batch.offset[row]!, batch.captured[row]!, LINKTYPE_ETHERNET)
     if (sent <= arrived && !isCut) return
     batch.wireLength[row] = Math.max(sent, arrived + 1)
     this.#counters.addCutAtSource(1)
@@ -92,7 +88,6 @@ export class RebuildStep implements Step {
     batch.offset[row] = at
     batch.captured[row]! += ETHERNET_HEADER_BYTES
     batch.wireLength[row]! += ETHERNET_HEADER_BYTES
-    batch.linkType[row] = LINKTYPE_ETHERNET
   }
 }
 

@@ -5,9 +5,10 @@ import { allocateSharedMemory, type SharedMemoryHandle } from '../dgram-extended
 import { PeerTable } from '../frames/peer-table.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
 import { QUARANTINE, sinkType } from '../sinks/registry.ts'
-import type { OpenSink, SinkWish } from '../sinks/sink.ts'
+import type { OpenSink, SinkType, SinkWish } from '../sinks/sink.ts'
 import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
 import { buildReport, type Report } from '../telemetry/report.ts'
+import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../wire/link-type.ts'
 import { slabBytesInFront } from './pipeline.ts'
 import {
   CONTROL_STOP,
@@ -153,6 +154,7 @@ export class Supervisor {
         slab: slab.memory,
         ...slab.sinkParts[i]!,
         live: options.source.engine !== 'file',
+        rawIp: options.ipFrames === 'raw',
         pipelineCounters: this.#counters.memory,
         peers,
         stop: (reason) => {
@@ -173,6 +175,8 @@ export class Supervisor {
         counters: counters.memory,
         wanted: wish.wanted,
         filter: wish.filter,
+        name: wish.name,
+        linkType: onlyLinkType(sinkType(wish.type), options),
       })
     }
     return plans
@@ -236,6 +240,12 @@ function allocateSlab(options: PipelineOptions, wishes: readonly SinkWish[]): Sl
     )
   }
   return { memory: allocateSharedMemory(end), sinkParts }
+}
+
+/** What a sink's frames must be where not all are Ethernet. */
+function onlyLinkType(type: SinkType<unknown>, options: PipelineOptions): number | undefined {
+  if (options.ipFrames === 'ethernet' || type.takesRawIp === 'beside-ethernet') return undefined
+  return type.takesRawIp === 'alone' ? LINKTYPE_RAW : LINKTYPE_ETHERNET
 }
 
 function pageAligned(bytes: number): number {

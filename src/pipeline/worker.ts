@@ -106,7 +106,7 @@ function post(message: WorkerMessage): void {
 async function run(plan: PipelinePlan): Promise<void> {
   try {
     const batch = new FrameBatch(openSharedMemory(plan.slab), sourceType(plan.source.engine).batchRows)
-    const pipeline = await Pipeline.create(plan, batch)
+    const pipeline = await Pipeline.create(plan, batch, (text) => post({ kind: 'notice', level: 'warn', text }))
     await new PipelineWorker(plan, pipeline, batch).run()
   } catch (error) {
     post({ kind: 'failed', failure: toFailureMessage(error) })

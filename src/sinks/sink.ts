@@ -103,6 +103,8 @@ export interface SinkContext {
   readonly peers: SharedArrayBuffer | undefined
   /** Input comes from the network now, not from a file. */
   readonly live: boolean
+  /** IP packets that were mirrored without Ethernet come bare. */
+  readonly rawIp: boolean
   /** For statistics written at a file's end: packets that the kernel has dropped. */
   readonly pipelineCounters: SharedArrayBuffer
   /** Nothing can be delivered any more (a reader has gone): ask the program to stop, unless other sinks go on. */
@@ -126,6 +128,8 @@ export interface SinkType<Options> {
   readonly options: z.ZodType<Options>
   /** Reads the frames' `peer` column; absent = it does not, and without --allow-from nobody asks who sends. */
   readonly needsPeers?: boolean
+  /** Whether frames may be bare IP packets (`--ip-frames raw`): beside Ethernet ones, or with none of those. Absent = never. */
+  readonly takesRawIp?: 'beside-ethernet' | 'alone'
   /** Bytes of the slab that a sink with this queue needs. */
   slabBytes(queue: number): number
   /** Main thread. Throws Failure when the target cannot be had. */

@@ -91,7 +91,8 @@ const BYTES = 4
 const ERROR = 5
 const UNFIT = 6
 const SPOOLED = 7
-const SINK_WORDS = 8
+const OTHER_LINK_TYPE = 8
+const SINK_WORDS = 9
 
 /** A sink's accounting. The half in the pipeline writes the first three counters, the half that sends the others. */
 export class SinkCounters {
@@ -118,6 +119,10 @@ export class SinkCounters {
 
   addNotSelected(frames: number): void {
     this.#words[NOT_SELECTED]! += frames
+  }
+
+  addOtherLinkType(frames: number): void {
+    this.#words[OTHER_LINK_TYPE]! += frames
   }
 
   /** Frames that found the queue full. */
@@ -147,6 +152,7 @@ export class SinkCounters {
     const result: Record<string, number> = {}
     const reasons: [string, number][] = [
       ['not-selected', this.#words[NOT_SELECTED]!],
+      ['link-type', this.#words[OTHER_LINK_TYPE]!],
       ['sink-overflow', this.#words[OVERFLOW]!],
       ['frame-size', this.#words[UNFIT]!],
       ['spooled', this.#words[SPOOLED]!],

@@ -8,7 +8,7 @@ import { requires } from '../support/requirements.ts'
 import { hex } from '../wire/bytes.ts'
 import { innerFrames } from './inner-frames.ts'
 
-const WHOLE: FinishOptions = { fixChecksums: false, headers: undefined, snapLength: 262_144 }
+const WHOLE: FinishOptions = { ipFrames: 'ethernet', fixChecksums: false, headers: undefined, snapLength: 262_144 }
 const FIX: FinishOptions = { ...WHOLE, fixChecksums: true }
 const MEMORY = 4096
 

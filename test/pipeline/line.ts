@@ -48,12 +48,16 @@ export interface LineSettings extends Partial<Omit<PipelineOptions, 'source'>> {
   readonly ports?: readonly number[]
   /** What each sink selects; by default there is one that takes all. */
   readonly sinks?: readonly (readonly IdRange[])[]
+  /** By sink: the only link type that it takes. */
+  readonly linkTypes?: readonly (number | undefined)[]
 }
 
 /** A whole pipeline with sinks that remember, and a batch made by hand. */
 export class Line {
   readonly batch: FrameBatch
   readonly counters: PipelineCounters = new PipelineCounters()
+  /** What the user was told. */
+  readonly said: string[] = []
   readonly sinks: readonly { readonly collected: Collected; readonly counters: SinkCounters }[]
   readonly #tunnelCounts: SharedArrayBuffer = new SharedArrayBuffer(TunnelCounts.bytesFor(COUNTED_TUNNELS))
   readonly #linkType: number
@@ -70,7 +74,7 @@ export class Line {
 
   static async create(settings: LineSettings): Promise<Line> {
     const line = new Line(settings)
-    const { engine: _engine, ports: _ports, sinks = [[]], ...options } = settings
+    const { engine: _engine, ports: _ports, sinks = [[]], linkTypes = [], ...options } = settings
     const plan: PipelinePlan = {
       source: line.#source,
       strict: false,
@@ -96,9 +100,11 @@ export class Line {
         wiring: collected,
         counters: counters.memory,
         wanted: sinks[i]!,
+        name: `sink ${i}`,
+        linkType: linkTypes[i],
       })),
     }
-    line.#pipeline = await Pipeline.create(plan, line.batch)
+    line.#pipeline = await Pipeline.create(plan, line.batch, (text) => line.said.push(text))
     return line
   }
 

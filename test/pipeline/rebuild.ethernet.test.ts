@@ -5,7 +5,7 @@ import { PipelineCounters } from '../../src/telemetry/counters.ts'
 import { ETHERTYPE_IPV6 } from '../../src/wire/ether-type.ts'
 import { OK, SHORT_FRAME } from '../../src/wire/verdict.ts'
 
-const ZEROES: RebuildOptions = { ipFrames: 'ethernet', ethernetAddresses: new Uint8Array(12), fcs: 'keep' }
+const ZEROES: RebuildOptions = { ethernetAddresses: new Uint8Array(12), fcs: 'keep' }
 
 function batchWith(etherType: number, captured: number, wireLength: number): FrameBatch {
   const batch = new FrameBatch(new ArrayBuffer(256), 1)

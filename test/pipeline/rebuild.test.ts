@@ -5,7 +5,7 @@ import { OK, SHORT_FRAME } from '../../src/wire/verdict.ts'
 import { hex } from '../wire/bytes.ts'
 import { batchOf } from './line.ts'
 
-const ETHERNET: RebuildOptions = { ipFrames: 'ethernet', ethernetAddresses: new Uint8Array(12), fcs: 'keep' }
+const ETHERNET: RebuildOptions = { ethernetAddresses: new Uint8Array(12), fcs: 'keep' }
 
 function rebuild(frame: string, wireLength: number): [number, number, number, number] {
   const batch = batchOf(frame, wireLength)

@@ -88,6 +88,7 @@ export class OpenedSink {
       byteOffset: FRONT_BYTES,
       byteLength,
       live,
+      rawIp: false,
       pipelineCounters: new PipelineCounters().memory,
       peers: undefined,
       fail: (failure) => this.stops.push(failure.what),

@@ -9,6 +9,7 @@ export const nullSink: SinkType<Record<string, never>> = {
   keys: [],
   example: 'null',
   takesTarget: false,
+  takesRawIp: 'beside-ethernet',
   options,
   slabBytes: () => 0,
   open: async () => ({

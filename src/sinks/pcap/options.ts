@@ -6,6 +6,7 @@ import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import { PcapFormat } from '../../pcap-writer/pcap-format.ts'
 import { PcapngFormat } from '../../pcap-writer/pcapng-format.ts'
 import type { RecordFormat } from '../../pcap-writer/record-format.ts'
+import { LINKTYPE_ETHERNET } from '../../wire/link-type.ts'
 
 /** When a file gives way to the next. */
 export interface RotateOption {
@@ -102,6 +103,8 @@ export interface FileOptions {
   readonly keep: KeepOption | undefined
   readonly compress: 'gzip' | undefined
   readonly openFiles: number
+  /** LINKTYPE_ value of a pcap file's frames. */
+  readonly linkType: number
 }
 
 export function pcapngFileOptions(options: z.output<typeof pcapngOptions>): FileOptions {
@@ -114,9 +117,10 @@ export function pcapngFileOptions(options: z.output<typeof pcapngOptions>): File
     keep: which,
     compress,
     openFiles: options['open-files'],
+    linkType: LINKTYPE_ETHERNET,
   }
 }
 
 export function createFormat(options: FileOptions): RecordFormat {
-  return options.kind === 'pcap' ? new PcapFormat({ precision: options.precision }) : new PcapngFormat()
+  return options.kind === 'pcap' ? new PcapFormat(options) : new PcapngFormat()
 }

@@ -1,4 +1,5 @@
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
+import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../../wire/link-type.ts'
 import type { OpenSink, SinkContext, SinkType } from '../sink.ts'
 import { startSinkThread } from '../thread/host.ts'
 import { type FileOptions, pcapngFileOptions, pcapngOptions, pcapOptions } from './options.ts'
@@ -34,6 +35,7 @@ const shared = {
 export const pcapSink: SinkType<ReturnType<typeof pcapOptions.parse>> = {
   ...shared,
   type: 'pcap',
+  takesRawIp: 'alone',
   summary: 'pcap files',
   keys: [...KEYS, 'precision=ns | us'],
   example: 'pcap:/var/lib/mirror/%Y%m%d-%H%M%S.pcap?rotate=100MiB&keep=10GiB',
@@ -48,6 +50,7 @@ export const pcapSink: SinkType<ReturnType<typeof pcapOptions.parse>> = {
         keep: options.keep,
         compress: options.compress,
         openFiles: options['open-files'],
+        linkType: context.rawIp ? LINKTYPE_RAW : LINKTYPE_ETHERNET,
       },
       context,
     ),
@@ -56,6 +59,7 @@ export const pcapSink: SinkType<ReturnType<typeof pcapOptions.parse>> = {
 export const pcapngSink: SinkType<ReturnType<typeof pcapngOptions.parse>> = {
   ...shared,
   type: 'pcapng',
+  takesRawIp: 'beside-ethernet',
   summary: 'pcapng files, with an interface for each tunnel and drop counts',
   keys: KEYS,
   example: 'pcapng:/var/lib/mirror/{encap}-{vni}-%Y%m%d-%H%M%S.pcapng?rotate=1h',

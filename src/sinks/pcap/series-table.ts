@@ -1,3 +1,5 @@
+import type { Series } from '../../pcap-writer/path-template.ts'
+import { LINKTYPE_RAW } from '../../wire/link-type.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
 
 /** Tunnels that have a series of their own. */
@@ -5,11 +7,15 @@ const CAPACITY = 4096
 const SLOTS = CAPACITY * 2
 const EMPTY = 0
 
-/** Words of a series: encapsulation, tunnel identifier. */
+/** Words of a series: encapsulation and link type, tunnel identifier. */
 const WORDS = 2
+/** Added to the encapsulation's number where the frames are bare IP packets. */
+const RAW = ENCAPSULATIONS.length
+/** Series that stand for all tunnels without one of their own, for each encapsulation and link type. */
+const SHARED = 2 * ENCAPSULATIONS.length
 
 /**
- * The series of a sink: one for each tunnel of each encapsulation, numbered as they come. One thread adds, another reads.
+ * The series of a sink: one for each link type of each tunnel of each encapsulation, numbered as they come. One thread adds, another reads.
  *
  * Bounded: tunnels beyond CAPACITY share one series for each encapsulation, so that a sender who tries all 16 million
  * VNIs cannot make that many files or interfaces. Those come first in the numbering.
@@ -21,8 +27,8 @@ export class SeriesTable {
   readonly #offered: Float64Array
   readonly #lost: Float64Array
   readonly #slots: Uint16Array = new Uint16Array(SLOTS)
-  #count = ENCAPSULATIONS.length
-  #lastEncapsulation = -1
+  #count = SHARED
+  #lastKind = -1
   #lastId = 0
   #lastSeries = 0
 
@@ -34,11 +40,12 @@ export class SeriesTable {
   }
 
   /** The number of a tunnel's series. */
-  indexOf(encapsulation: number, tunnelId: number): number {
-    if (encapsulation === this.#lastEncapsulation && tunnelId === this.#lastId) return this.#lastSeries
-    this.#lastEncapsulation = encapsulation
+  indexOf(encapsulation: number, tunnelId: number, linkType: number): number {
+    const kind = linkType === LINKTYPE_RAW ? encapsulation + RAW : encapsulation
+    if (kind === this.#lastKind && tunnelId === this.#lastId) return this.#lastSeries
+    this.#lastKind = kind
     this.#lastId = tunnelId
-    this.#lastSeries = this.#find(encapsulation, tunnelId)
+    this.#lastSeries = this.#find(kind, tunnelId)
     return this.#lastSeries
   }
 
@@ -56,23 +63,24 @@ export class SeriesTable {
   }
 
   /** Without a tunnel identifier: the series of those that found no room. */
-  describe(series: number): { encapsulation: string; tunnelId: number | undefined } {
-    if (series < ENCAPSULATIONS.length) return { encapsulation: ENCAPSULATIONS[series]!.name, tunnelId: undefined }
-    const encapsulation = ENCAPSULATIONS[this.#series[series * WORDS]!]!.name
-    return { encapsulation, tunnelId: this.#series[series * WORDS + 1]! }
+  describe(series: number): Series {
+    const kind = series < SHARED ? series : this.#series[series * WORDS]!
+    const tunnelId = series < SHARED ? undefined : this.#series[series * WORDS + 1]!
+    const encapsulation = ENCAPSULATIONS[kind % RAW]!.name
+    return { encapsulation, tunnelId, linkType: kind < RAW ? undefined : LINKTYPE_RAW }
   }
 
-  #find(encapsulation: number, tunnelId: number): number {
-    let slot = (Math.imul(tunnelId ^ (encapsulation << 24), 0x9e3779b1) >>> 0) % SLOTS
+  #find(kind: number, tunnelId: number): number {
+    let slot = (Math.imul(tunnelId ^ (kind << 24), 0x9e3779b1) >>> 0) % SLOTS
     while (this.#slots[slot] !== EMPTY) {
       const series = this.#slots[slot]!
       const at = series * WORDS
-      if (this.#series[at] === encapsulation && this.#series[at + 1] === tunnelId) return series
+      if (this.#series[at] === kind && this.#series[at + 1] === tunnelId) return series
       slot = slot + 1 === SLOTS ? 0 : slot + 1
     }
-    if (this.#count === rows()) return encapsulation
+    if (this.#count === rows()) return kind
     const series = this.#count++
-    this.#series[series * WORDS] = encapsulation
+    this.#series[series * WORDS] = kind
     this.#series[series * WORDS + 1] = tunnelId
     this.#slots[slot] = series
     return series
@@ -80,5 +88,5 @@ export class SeriesTable {
 }
 
 function rows(): number {
-  return CAPACITY + ENCAPSULATIONS.length
+  return CAPACITY + SHARED
 }

@@ -19,7 +19,7 @@ export interface RecordLayout {
 
 /** Numbers the frames' series; segments of the queue hold records of one series each. */
 export interface SeriesNumbers {
-  indexOf(encapsulation: number, tunnelId: number): number
+  indexOf(encapsulation: number, tunnelId: number, linkType: number): number
   /** A frame of the series was offered, and maybe lost. */
   count(series: number, lost: boolean): void
 }
@@ -62,7 +62,9 @@ export class QueueWriter implements FrameSink {
     const captured = batch.captured[row]!
     const size = this.#layout.recordBytes(captured)
     const series =
-      this.#series === undefined ? 0 : this.#series.indexOf(batch.encapsulation[row]!, batch.tunnelId[row]!)
+      this.#series === undefined
+        ? 0
+        : this.#series.indexOf(batch.encapsulation[row]!, batch.tunnelId[row]!, batch.linkType[row]!)
     let at = this.#producer.reserve(size, series)
     if (at < 0 && this.#blocks) at = this.#waitForRoom(size, series)
     this.#series?.count(series, at < 0)
