@@ -35,13 +35,18 @@ export interface Run {
   stop(innerBytes: number): Promise<Counted>
 }
 
-export const collector: Receiver = {
-  name: 'mirror-collector',
-  async start(place) {
-    const file = join(place.folder, 'received.pcap')
-    const { program, stop } = await startCollector(place, `pcap:${file}`)
-    return { pid: program.pid, file, stop: async (innerBytes) => checked(await stop(), file, innerBytes) }
-  },
+export const collector: Receiver = collectorWith('udp')
+
+/** The collector with that engine. */
+export function collectorWith(engine: 'udp' | 'ring'): Receiver {
+  return {
+    name: engine === 'udp' ? 'mirror-collector' : `mirror-collector --engine ${engine}`,
+    async start(place) {
+      const file = join(place.folder, 'received.pcap')
+      const { program, stop } = await startCollector(place, `pcap:${file}`, [], engine)
+      return { pid: program.pid, file, stop: async (innerBytes) => checked(await stop(), file, innerBytes) }
+    },
+  }
 }
 
 /** The collector with one sink, its socket open. */
@@ -49,9 +54,10 @@ export async function startCollector(
   place: Place,
   out: string,
   nodeFlags: readonly string[] = [],
+  engine: 'udp' | 'ring' = 'udp',
 ): Promise<{ program: Program; stop: () => Promise<Counted> }> {
   const report = join(place.folder, 'report.json')
-  const options = ['--listen', `:${VXLAN_PORT}`, '--engine', 'udp', '--out', out, '--report', report]
+  const options = ['--listen', `:${VXLAN_PORT}`, '--engine', engine, '--out', out, '--report', report]
   const program = new Program(place.inReceiver([process.execPath, ...nodeFlags, COMMAND, ...options]))
   await program.says('listening')
   return {
@@ -89,6 +95,44 @@ export function reference(place: Place): Receiver | undefined {
       }
     },
   }
+}
+
+const VXLAN_DEVICE = 'vxbench'
+
+/** tcpdump or dumpcap on the kernel's vxlan device, which takes the tunnel off for it. */
+export function onVxlanDevice(tool: 'tcpdump' | 'dumpcap'): Receiver {
+  const argv = {
+    tcpdump: ['tcpdump', '-Z', 'root', '-n', '-s', '0', '-B', '65536', '-i', VXLAN_DEVICE, '-w'],
+    dumpcap: ['dumpcap', '-q', '-P', '-B', '64', '-i', VXLAN_DEVICE, '-w'],
+  }[tool]
+  const says = { tcpdump: 'listening on', dumpcap: 'File:' }[tool]
+  const counts = { tcpdump: /(\d+) packets captured/, dumpcap: /Packets captured: (\d+)/ }[tool]
+  return {
+    name: tool,
+    async start(place) {
+      const ip = (...args: string[]) => execFileSync(...headAndTail(place.inReceiver(['ip', ...args])))
+      ip('link', 'add', VXLAN_DEVICE, 'type', 'vxlan', 'id', String(VNI), 'dstport', String(VXLAN_PORT))
+      ip('link', 'set', VXLAN_DEVICE, 'addrgenmode', 'none')
+      ip('link', 'set', VXLAN_DEVICE, 'arp', 'off', 'up')
+      const file = join(place.folder, 'received.pcap')
+      const program = new Program(place.inReceiver([...argv, file]))
+      await program.says(says)
+      return {
+        pid: program.pid,
+        file,
+        async stop(innerBytes) {
+          const { stderr } = await program.stop()
+          ip('link', 'del', VXLAN_DEVICE)
+          const dropped = Number(/(\d+) packets dropped by kernel|dropped.*?: \d+\/(\d+)/.exec(stderr)?.[1] ?? 0)
+          return checked({ written: Number(counts.exec(stderr)![1]), kernelDropped: dropped }, file, innerBytes)
+        },
+      }
+    },
+  }
+}
+
+function headAndTail([file, ...args]: string[]): [string, string[]] {
+  return [file!, args]
 }
 
 /** Believes a receiver's count only if its file is exactly as long as that many records; removes the file. */

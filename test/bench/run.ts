@@ -12,6 +12,7 @@ import { offline } from './offline.ts'
 import { makePlace, type Place } from './place.ts'
 import { COMMAND } from './receivers.ts'
 import { machine, type Row, type Settings, table } from './report.ts'
+import { ring } from './ring.ts'
 import { startup } from './startup.ts'
 import { wire } from './wire.ts'
 
@@ -20,6 +21,7 @@ const PARTS = new Map<string, (place: Place, settings: Settings) => Promise<Row[
   ['startup', startup],
   ['offline', offline],
   ['live', live],
+  ['ring', ring],
   ['allocation', allocation],
   ['memory', memory],
 ])
