@@ -2,6 +2,7 @@ import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { PeerTable } from '../frames/peer-table.ts'
 import { PIECE_COMPLETED, type Reassembler } from '../frames/reassembler.ts'
 import type { PipelineCounters } from '../telemetry/counters.ts'
+import { ETHERTYPE_IPV4 } from '../wire/ether-type.ts'
 import { IpHeader } from '../wire/ip.ts'
 import { LinkHeader } from '../wire/link.ts'
 import { LINKTYPE_TUNNEL } from '../wire/link-type.ts'
@@ -9,6 +10,17 @@ import { IPPROTO_UDP, UDP_HEADER_BYTES, UdpHeader } from '../wire/udp.ts'
 import { FRAGMENT_INCOMPLETE, FRAGMENT_REASSEMBLED, OK, UNKNOWN_ENCAPSULATION, type Verdict } from '../wire/verdict.ts'
 import { HELD, type Step } from './step.ts'
 import type { TunnelTable } from './tunnel-table.ts'
+
+/** RFC 791 section 3.1 and RFC 768, of a packet without IP options. */
+const IPV4_WITHOUT_OPTIONS = 0x45
+const IPV4_HEADER_BYTES = 20
+const IPV4_TOTAL_LENGTH = 2
+/** More fragments and fragment offset; in the same word the time to live, and the protocol. */
+const IPV4_FRAGMENT = 6
+const FRAGMENT_AND_PROTOCOL = 0x3fff_00ff
+const IPV4_SOURCE = 12
+const UDP_PORT_AND_LENGTH = 22
+const PLAIN_HEADER_BYTES = IPV4_HEADER_BYTES + UDP_HEADER_BYTES
 
 /** Takes off the outer link, IP and UDP headers, puts outer fragments together, and tells which tunnel it is. */
 export class OuterStep implements Step {
@@ -56,6 +68,7 @@ export class OuterStep implements Step {
     at += this.#link.headerBytes
     captured -= this.#link.headerBytes
     wireLength -= this.#link.headerBytes
+    if (this.#link.etherType === ETHERTYPE_IPV4 && this.#plainIpv4(batch, row, at, captured)) return OK
     const ip = this.#ip
     const ipVerdict = ip.decode(bytes, at, captured, wireLength, this.#link.etherType)
     if (ipVerdict !== OK) return ipVerdict
@@ -77,6 +90,27 @@ export class OuterStep implements Step {
     return OK
   }
 
+  /**
+   * The way that nearly every packet takes: IPv4 without options and not a fragment, UDP, a port that is listened for, and
+   * lengths that fit. It finds what the way of all others finds, sooner; false leaves the packet to that one.
+   */
+  #plainIpv4(batch: FrameBatch, row: number, at: number, captured: number): boolean {
+    if (captured < PLAIN_HEADER_BYTES) return false
+    const view = batch.view
+    const fragmentAndProtocol = view.getUint32(at + IPV4_FRAGMENT) & FRAGMENT_AND_PROTOCOL
+    if (fragmentAndProtocol !== IPPROTO_UDP || view.getUint8(at) !== IPV4_WITHOUT_OPTIONS) return false
+    const portAndLength = view.getUint32(at + UDP_PORT_AND_LENGTH)
+    const length = portAndLength & 0xffff
+    const encapsulation = this.#tunnels.byPort[portAndLength >>> 16]!
+    if (encapsulation < 0 || length < UDP_HEADER_BYTES) return false
+    if (length + IPV4_HEADER_BYTES > view.getUint16(at + IPV4_TOTAL_LENGTH)) return false
+    const payload = length - UDP_HEADER_BYTES
+    const present = Math.min(captured - PLAIN_HEADER_BYTES, payload)
+    if (this.#peers !== undefined) batch.peer[row] = this.#peers.indexOf(batch.bytes, at + IPV4_SOURCE, 4)
+    this.#place(batch, row, at + PLAIN_HEADER_BYTES, present, payload, encapsulation)
+    return true
+  }
+
   #udpPayload(batch: FrameBatch, row: number, at: number, captured: number, wireLength: number): Verdict {
     const udp = this.#udp
     const verdict = udp.decode(batch.bytes, at, captured, wireLength)
@@ -96,14 +130,25 @@ export class OuterStep implements Step {
     wireLength: number,
     encapsulation: number,
   ): void {
+    if (this.#peers !== undefined) {
+      batch.peer[row] = this.#peers.indexOf(batch.bytes, this.#ip.sourceAt, this.#ip.addressBytes)
+    }
+    this.#place(batch, row, at, captured, wireLength, encapsulation)
+  }
+
+  #place(
+    batch: FrameBatch,
+    row: number,
+    at: number,
+    captured: number,
+    wireLength: number,
+    encapsulation: number,
+  ): void {
     batch.offset[row] = at
     batch.captured[row] = captured
     batch.wireLength[row] = wireLength
     batch.encapsulation[row] = encapsulation
     batch.linkType[row] = LINKTYPE_TUNNEL
-    if (this.#peers !== undefined) {
-      batch.peer[row] = this.#peers.indexOf(batch.bytes, this.#ip.sourceAt, this.#ip.addressBytes)
-    }
   }
 
   #countPieces(): void {
