@@ -50,7 +50,7 @@ class PipelineWorker {
       })
       post({ kind: 'ready', description: source.description, warnings: source.warnings })
       await this.#collect(source)
-      this.#pipeline.counters.kernelDropped = source.kernelDrops()
+      this.#askTheKernel(source)
     } finally {
       await source?.close()
       // A source that could not be opened ends the program: the supervisor then abandons the sinks.
@@ -73,7 +73,7 @@ class PipelineWorker {
       const now = performance.now()
       if (received === 0 || now - this.#lastFlush >= FLUSH_MS) {
         this.#pipeline.flush()
-        counters.kernelDropped = source.kernelDrops()
+        this.#askTheKernel(source)
         this.#lastFlush = now
       }
       if (now - this.#lastTurn >= TURN_MS) {
@@ -81,6 +81,13 @@ class PipelineWorker {
         this.#lastTurn = now
       }
     }
+  }
+
+  #askTheKernel(source: Source): void {
+    const { counters } = this.#pipeline
+    counters.kernelDropped = source.kernelDrops()
+    counters.kernelFreezes = source.freezes?.() ?? 0
+    counters.interfaceLosses = source.interfaceLosses?.() ?? 0
   }
 
   /** After a request to stop: whether all that is still to be taken has been, `received` rows just now. */

@@ -14,6 +14,9 @@ export interface Source {
   receive(batch: FrameBatch, maxRows: number, milliseconds: number): number | Promise<number>
   /** Packets that the kernel dropped before us, since open. */
   kernelDrops(): number
+  /** Of a ring: how often it was full since open, and how often an interface it listens on went away or down. */
+  freezes?(): number
+  interfaceLosses?(): number
   /** After the end: what was wrong with the input, if anything. */
   readonly problem?: string | undefined
   close(): void | Promise<void>

@@ -45,7 +45,7 @@ export function openFailure(error: unknown, address: string, { port, encapsulati
       return new Failure(EXIT_NO_PERMISSION, `${where} needs CAP_NET_RAW.`, NEEDS_RAW)
     case 'EADDRINUSE': {
       const owner = portOwner(port)
-      const other = `choose another port with --listen :PORT, on the senders too`
+      const other = `use --engine ring, or another port with --listen :PORT, on the senders too`
       if (owner === undefined) {
         return new Failure(EXIT_UNAVAILABLE, `${where} is in use.`, `Find its owner with "ss -ulnp", or ${other}.`)
       }

@@ -5,7 +5,9 @@ const KERNEL_DROPPED = 1
 const DELIVERED = 2
 const HELD = 3
 const CUT_AT_SOURCE = 4
-const FIRST_VERDICT = 5
+const KERNEL_FREEZES = 5
+const INTERFACE_LOSSES = 6
+const FIRST_VERDICT = 7
 const PIPELINE_WORDS = FIRST_VERDICT + VERDICTS.length
 
 /**
@@ -37,6 +39,24 @@ export class PipelineCounters {
 
   set kernelDropped(total: number) {
     this.#words[KERNEL_DROPPED] = total
+  }
+
+  /** How often a packet ring was full, and the kernel waited for room in it. */
+  get kernelFreezes(): number {
+    return this.#words[KERNEL_FREEZES]!
+  }
+
+  set kernelFreezes(total: number) {
+    this.#words[KERNEL_FREEZES] = total
+  }
+
+  /** How often an interface that a packet ring listens on went away or down. */
+  get interfaceLosses(): number {
+    return this.#words[INTERFACE_LOSSES]!
+  }
+
+  set interfaceLosses(total: number) {
+    this.#words[INTERFACE_LOSSES] = total
   }
 
   /** Fragments that wait for others: neither delivered nor dropped yet. */

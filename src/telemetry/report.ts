@@ -18,6 +18,9 @@ export interface Report {
   readonly quarantine?: SinkReport
   /** Frames that were cut before they were put into their tunnel; absent where there were none. */
   readonly cutAtSource?: number
+  /** How often a packet ring was full, and an interface it listens on went away or down; absent where that never was. */
+  readonly kernelFreezes?: number
+  readonly interfaceLosses?: number
 }
 
 export interface SinkReport {
@@ -42,6 +45,8 @@ export function buildReport(
     sinks: sinks.map(sinkReport),
     ...(quarantine && { quarantine: sinkReport(quarantine) }),
     ...(counters.cutAtSource > 0 && { cutAtSource: counters.cutAtSource }),
+    ...(counters.kernelFreezes > 0 && { kernelFreezes: counters.kernelFreezes }),
+    ...(counters.interfaceLosses > 0 && { interfaceLosses: counters.interfaceLosses }),
   }
 }
 

@@ -113,7 +113,7 @@ describe('unavailable, 69', () => {
       ['--listen', `vxlan://127.0.0.1:${port}`, '--out', 'null'],
       69,
       `port ${port} is in use by ${name} (process ${process.pid})`,
-      'Stop that process, or choose another port',
+      'Stop that process, or use --engine ring',
     )
     socket.close()
   })

@@ -115,6 +115,11 @@ export class Collector {
     return code
   }
 
+  /** The scheduler's state of it, such as `T` for stopped by a signal. */
+  state(): string {
+    return /\) (\S)/.exec(readFileSync(`/proc/${this.pid}/stat`, 'utf8'))![1]!
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
   }

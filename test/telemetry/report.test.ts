@@ -74,3 +74,11 @@ test('the closing lines name every reason for which frames are missing', () => {
     '',
   ])
 })
+
+test('what befell a packet ring is told where it did', () => {
+  const counters = new PipelineCounters()
+  counters.kernelFreezes = 2
+  counters.interfaceLosses = 1
+  const tunnels = new TunnelCounts(new SharedArrayBuffer(TunnelCounts.bytesFor(1)), 1)
+  expect(buildReport(counters, tunnels, [])).toMatchObject({ kernelFreezes: 2, interfaceLosses: 1 })
+})

@@ -64,6 +64,14 @@ class RingSource implements Source {
     return this.#ring.kernelDrops()
   }
 
+  freezes(): number {
+    return this.#ring.freezes()
+  }
+
+  interfaceLosses(): number {
+    return this.#watch.losses
+  }
+
   close(): void {
     for (const discard of this.#discards) discard.close()
     this.#ring.close()
