@@ -13,10 +13,13 @@ export {
   LibpcapMissingError,
 } from './libpcap.ts'
 export { NodeUdpSocket, type NodeUdpSocketOptions } from './node-udp-socket.ts'
+export { PacketRing, type PacketRingOptions, packetSocketsUnavailable } from './packet-ring.ts'
 export { PacketSender } from './packet-sender.ts'
 export { Poller } from './poller.ts'
 export { RawSocket, type RawSocketOptions } from './raw-socket.ts'
+export { allocateSharedMemory, openSharedMemory, type SharedMemoryHandle } from './shared-memory.ts'
 export { addressOffset, addressText, familyAt, portAt, SOCKADDR_BYTES, scopeIdAt } from './socket-address.ts'
+export { SocketFilter } from './socket-filter.ts'
 export { SyscallError } from './syscall-error.ts'
 export { TapDevice, type TapOptions } from './tap-device.ts'
 export { UdpSender, type UdpSenderOptions } from './udp-sender.ts'

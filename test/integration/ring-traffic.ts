@@ -31,7 +31,7 @@ export function scapySends(host: Namespace, program: string): string[] {
   return JSON.parse(out.trimEnd().split('\n').at(-1)!) as string[]
 }
 
-/** One of each encapsulation over UDP, in both address families, of many sizes, with other traffic between; nothing is expected. */
+/** One of each encapsulation in both address families, of many sizes, with other traffic between; nothing is expected. */
 export const EVERY_ENCAPSULATION: string = `
 from scapy.contrib.tzsp import TZSP, TZSPTagEnd
 tunnels = [
@@ -54,6 +54,8 @@ for n in range(60):
         ip = random.choice([IP(src="10.99.0.1", dst="10.99.0.2", options=random.choice(options)), v6])
         packets.append(link / ip / udp(port, payload))
     packets.append(link / random.choice([v4, v6]) / udp(5353, bytes(100)))
+    packets.append(link / random.choice([v4, v6]) / GRE(proto=0x6558, key_present=1, key=n) / Raw(inner(20 * n)))
+    packets.append(link / random.choice([v4, v6]) / GRE(proto=0x0800) / IP() / Raw(random.randbytes(n)))
     packets.append(link / v4 / TCP(dport=4789))
     packets.append(link / v4 / UDP(sport=4789, dport=9))
 sendp(packets, iface="veth1")
