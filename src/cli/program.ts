@@ -77,6 +77,12 @@ function addPipelineOptions(command: Command): Command {
     .option('--vni <list>', 'tunnel identifiers to let in, e.g. 100,200-299,!250 (default all)')
     .option('--allow-from <list>', 'networks that tunnels may come from, e.g. 10.0.0.0/8,2001:db8::/32 (default all)')
     .option('--strict', 'refuse reserved bits that the RFCs tell receivers to ignore')
+    .addOption(
+      new Option('--gre-key-mode <mode>', "what a GRE key is: all of it, or NVGRE's VSID (default key)").choices([
+        'key',
+        'vsid',
+      ]),
+    )
     .option(
       '--depth <number>',
       'take off so many tunnels, one inside the other; max: all (default 1, and VXLAN in Geneve)',

@@ -16,6 +16,7 @@ export interface RunOptions {
   readonly vni: PipelineOptions['wanted']
   readonly allowFrom: readonly string[]
   readonly strict: boolean
+  readonly greKeyMode: PipelineOptions['greKeyMode']
   readonly filter?: string | undefined
   readonly depth?: PipelineOptions['depth']
   readonly snaplen: number
@@ -88,6 +89,7 @@ function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
   return {
     source,
     strict: run.strict,
+    greKeyMode: run.greKeyMode,
     depth: run.depth,
     wanted: run.vni,
     allowFrom: run.allowFrom,

@@ -46,6 +46,7 @@ const pipelineOptions = {
   vni: idRanges.default([]),
   allowFrom: networks.default([]),
   strict: z.boolean().default(false),
+  greKeyMode: z.enum(['key', 'vsid']).default('key'),
   depth: depth.optional(),
   filter: z.string().optional(),
   quarantine: quarantine.optional(),

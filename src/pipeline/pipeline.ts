@@ -53,7 +53,7 @@ export class Pipeline {
       this.#outer = new OuterStep(outerTunnels(plan.source.listeners), this.peers, reassembler, this.counters)
     }
     this.#decapsulate = new DecapsulateStep(
-      { strict: plan.strict },
+      { strict: plan.strict, greKeyMode: plan.greKeyMode },
       new NestedTunnels(plan.depth, plan.source.listeners),
     )
     this.#admit = new AdmitStep(plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined)

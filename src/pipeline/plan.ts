@@ -3,6 +3,7 @@ import type { SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import type { IdRange } from '../frames/number-set.ts'
 import type { SinkWiring } from '../sinks/sink.ts'
 import type { NoticeLevel, SourcePlan } from '../sources/source.ts'
+import type { GreKeyMode } from '../wire/decapsulator.ts'
 import type { FinishOptions } from './finish.ts'
 import type { Depth } from './nested.ts'
 import type { RebuildOptions } from './rebuild.ts'
@@ -28,6 +29,7 @@ export interface SinkPlan {
 export interface PipelineOptions extends RebuildOptions, SelectOptions, FinishOptions {
   readonly source: SourcePlan
   readonly strict: boolean
+  readonly greKeyMode: GreKeyMode
   /** Tunnels to take off each frame at most; see NestedTunnels. */
   readonly depth: Depth
   /** Tunnel identifiers to let in; empty = all. */

@@ -21,7 +21,11 @@ export interface Decapsulator {
 export interface DecapsulatorOptions {
   /** Refuse set reserved bits, which the RFCs tell receivers to ignore. */
   readonly strict: boolean
+  /** What GRE's key is where it carries Ethernet: all 32 bits, or NVGRE's VSID in the upper 24 (RFC 7637). */
+  readonly greKeyMode?: GreKeyMode
 }
+
+export type GreKeyMode = 'key' | 'vsid'
 
 /** A row of the registry of encapsulations. */
 export interface Encapsulation {

@@ -12,6 +12,20 @@ const VNI = 4
 const RESERVED = 7
 
 const FLAG_CONTROL = 0x80
+const FLAGS_RESERVED = 0x3f
+
+/** Section 3.5: class, type, length in 4-byte words without this header. */
+const OPTION_HEADER_BYTES = 4
+const OPTION_TYPE = 2
+const OPTION_LENGTH = 3
+const OPTION_CRITICAL = 0x80
+
+/** Classes are IANA's. AWS's gateway load balancer: endpoint, attachment, flow cookie. */
+const CLASS_AWS = 0x0108
+const AWS_ENDPOINT = 1
+const AWS_FLOW_COOKIE = 3
+/** Google's packet mirroring. */
+const CLASS_GCP = 0x0132
 
 /** Takes off Geneve and its options. */
 export class GeneveDecapsulator implements Decapsulator {
@@ -32,7 +46,7 @@ export class GeneveDecapsulator implements Decapsulator {
     if (captured < headerBytes) return SHORT_HEADER
     const flags = bytes[offset + FLAGS]!
     // Section 3.5: a tunnel endpoint drops critical options that it does not know; a mirror is worth more with them.
-    if (this.#strict && ((flags & ~FLAG_CONTROL) !== 0 || bytes[offset + RESERVED] !== 0)) return BAD_FLAGS
+    if (this.#strict && !isStrictlySound(bytes, offset, headerBytes)) return BAD_FLAGS
     if ((flags & FLAG_CONTROL) !== 0) return UNKNOWN_PAYLOAD
     const protocol = uint16(bytes, offset + PROTOCOL)
     if (protocol === ETHERTYPE_TEB) this.etherType = IS_ETHERNET
@@ -42,6 +56,24 @@ export class GeneveDecapsulator implements Decapsulator {
     this.tunnelId = uint24(bytes, offset + VNI)
     return OK
   }
+}
+
+/** No reserved bits, and of the critical options only those that say where a mirror came from. */
+function isStrictlySound(bytes: Uint8Array, offset: number, headerBytes: number): boolean {
+  if ((bytes[offset + FLAGS]! & FLAGS_RESERVED) !== 0 || bytes[offset + RESERVED] !== 0) return false
+  const end = offset + headerBytes
+  let at = offset + HEADER_BYTES
+  while (at < end) {
+    const type = bytes[at + OPTION_TYPE]!
+    if ((type & OPTION_CRITICAL) !== 0 && !isKnownOption(uint16(bytes, at), type & ~OPTION_CRITICAL)) return false
+    at += OPTION_HEADER_BYTES + (bytes[at + OPTION_LENGTH]! & 0x1f) * 4
+  }
+  return at === end
+}
+
+function isKnownOption(optionClass: number, type: number): boolean {
+  if (optionClass === CLASS_AWS) return type >= AWS_ENDPOINT && type <= AWS_FLOW_COOKIE
+  return optionClass === CLASS_GCP
 }
 
 export const geneve: Encapsulation = {

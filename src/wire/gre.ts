@@ -11,6 +11,8 @@ export const IPPROTO_GRE = 47
 const HEADER_BYTES = 4
 const PROTOCOL = 2
 const FIELD_BYTES = 4
+/** RFC 7637 section 3.2: the key is a VSID of 24 bits and a flow identifier of 8. */
+const FLOW_ID_BITS = 8
 const FLAG_CHECKSUM = 0x80
 const FLAG_KEY = 0x20
 const FLAG_SEQUENCE = 0x10
@@ -29,10 +31,12 @@ export class GreDecapsulator implements Decapsulator {
   etherType: number = IS_ETHERNET
   readonly notes: TunnelNotes = new TunnelNotes()
   readonly #strict: boolean
+  readonly #isNvgre: boolean
   readonly #erspan: ErspanHeader = new ErspanHeader()
 
   constructor(options: DecapsulatorOptions) {
     this.#strict = options.strict
+    this.#isNvgre = options.greKeyMode === 'vsid'
   }
 
   decode(bytes: Uint8Array, offset: number, captured: number, wireLength: number): Verdict {
@@ -62,7 +66,10 @@ export class GreDecapsulator implements Decapsulator {
 
   #payload(bytes: Uint8Array, offset: number, captured: number, protocol: number, hasSequence: boolean): Verdict {
     this.etherType = IS_ETHERNET
-    if (protocol === ETHERTYPE_TEB) return this.#plain()
+    if (protocol === ETHERTYPE_TEB) {
+      if (this.#isNvgre) this.tunnelId >>>= FLOW_ID_BITS
+      return this.#plain()
+    }
     if (isNetworkPacket(protocol)) {
       this.etherType = protocol
       return this.#plain()

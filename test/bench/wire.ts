@@ -16,6 +16,8 @@ const HEADERS: ReadonlyMap<string, string> = new Map([
   ['gre-in-udp', '20006558 00000064'],
   // A received Ethernet frame, tag END.
   ['tzsp', '01000001 01'],
+  // Best effort, VLAN 100, tagged.
+  ['hp-erm', '00000000 00000000 00406480'],
 ])
 
 const FRAME_BYTES = 64

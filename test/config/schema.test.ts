@@ -14,6 +14,7 @@ test('collecting needs a sink, and has defaults for all else', () => {
     vni: [],
     allowFrom: [],
     strict: false,
+    greKeyMode: 'key',
     snaplen: 262_144,
     ipFrames: 'ethernet',
     fcs: 'keep',

@@ -78,6 +78,7 @@ export class Line {
     const plan: PipelinePlan = {
       source: line.#source,
       strict: false,
+      greKeyMode: 'key',
       depth: undefined,
       wanted: [],
       allowFrom: [],

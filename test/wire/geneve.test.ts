@@ -43,10 +43,26 @@ test('another version is refused', () => {
   for (const first of ['40', '80', 'c0']) expect(decode(`${first}00 6558 0000 6400`)).toBe(BAD_FLAGS)
 })
 
-test('critical options and reserved bits are accepted, but refused by --strict', () => {
-  for (const header of ['0040 6558 0000 6400', '0020 6558 0000 6400', '0001 6558 0000 6400', '0000 6558 0000 6401']) {
+test('reserved bits are accepted, but refused by --strict', () => {
+  for (const header of ['0020 6558 0000 6400', '0001 6558 0000 6400', '0000 6558 0000 6401']) {
     expect([header, decode(header), decode(header, strict)]).toEqual([header, OK, BAD_FLAGS])
   }
+})
+
+// RFC 8926 section 3.5: class, type with the critical bit 0x80, length in words.
+test.each([
+  ['an unknown class', '0102 80 01 00000001', BAD_FLAGS],
+  ['an unknown class behind a known one', '0108 81 00 ffff 80 00', BAD_FLAGS],
+  ['a type of AWS that is not known', '0108 84 01 00000001', BAD_FLAGS],
+  ['an option that reaches past the last', '0108 01 02 00000001', BAD_FLAGS],
+  ['AWS: endpoint', '0108 81 02 0000000000000001', OK],
+  ['AWS: flow cookie', '0108 83 01 00000001', OK],
+  ['GCP', '0132 82 01 00000001', OK],
+  ['an unknown class that is not critical', '0102 01 01 00000001', OK],
+])('critical options are accepted, and under --strict where they are known: %s', (_name, options, verdict) => {
+  const words = hex(options).length / 4
+  const header = `0${words} 40 6558 0000 6400 ${options} ffff`
+  expect([decode(header), decode(header, strict)]).toEqual([OK, verdict])
 })
 
 test('every header that is cut short is refused, options included', () => {

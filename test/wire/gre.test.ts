@@ -23,6 +23,13 @@ test.each([
   expect([lenient.tunnelId, lenient.headerBytes, lenient.etherType]).toEqual([key, headerBytes, IS_ETHERNET])
 })
 
+test('the VSID is the upper 24 bits of a key in front of Ethernet, where NVGRE is what the senders speak', () => {
+  const nvgre = gre.create({ strict: false, greKeyMode: 'vsid' })
+  expect([decode('2000 6558 abcdef 12 ffff', nvgre), nvgre.tunnelId]).toEqual([OK, 0xabcdef])
+  expect([decode('2000 0800 abcdef 12 45', nvgre), nvgre.tunnelId]).toEqual([OK, 0xabcdef12])
+  expect([decode('1000 88be 0000 0001 1001 0064 0000 0000', nvgre), nvgre.tunnelId]).toEqual([OK, 100])
+})
+
 test.each([
   ['0800', ETHERTYPE_IPV4],
   ['86dd', ETHERTYPE_IPV6],
