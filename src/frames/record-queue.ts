@@ -71,6 +71,10 @@ export class RecordProducer {
   #lastSecond = 0
   #series = 0
   #published = 0
+  /** Where records ended when the head last went back: from there to the ring's end nothing is in use. -1: no such place. */
+  #resume = -1
+  /** Segments that had been published when the head jumped there: until they are consumed, the ring's start is in use. -1: none. */
+  #jumpedAt = -1
 
   constructor(wiring: RecordQueueWiring) {
     this.#wiring = wiring
@@ -88,7 +92,7 @@ export class RecordProducer {
     if (this.#frames === 0 && !this.#beginSegment(series)) return -1
     if (!this.#fits(bytes)) {
       this.#tail = Atomics.load(this.#control, BYTE_TAIL) >>> 0
-      if (!this.#fits(bytes) && !this.#wrap(bytes, series)) {
+      if (!this.#fits(bytes) && !this.#wrap(bytes, series) && !this.#jump(bytes, series)) {
         // In a small ring all of it may be one segment: unseen, it would keep the ring full until the next flush.
         this.publish()
         return -1
@@ -149,12 +153,38 @@ export class RecordProducer {
 
   /** Goes on at the ring's start, if there is room. */
   #wrap(bytes: number, series: number): boolean {
-    if (this.#head < this.#tail || bytes >= this.#tail) return false
+    if (this.#head < this.#tail || bytes >= this.#tail || this.#isHeldBack()) return false
     this.publish()
     if (!this.#beginSegment(series)) return false
     this.#head = 0
     this.#segmentStart = 0
+    this.#resume = -1
     return true
+  }
+
+  /**
+   * The consumer, which kept up when the head went back, does not any more: goes on behind the records that it was at then,
+   * or the queue would hold no more than it had given back by then, a mere 2 MiB.
+   */
+  #jump(bytes: number, series: number): boolean {
+    // A head before the tail has passed none of those records.
+    if (this.#resume < 0 || this.#head >= this.#tail || this.#resume + bytes >= this.#size) return false
+    this.publish()
+    if ((this.#published - Atomics.load(this.#control, CONSUMED)) >>> 0 >= SEGMENTS) return false
+    this.#head = this.#resume
+    this.#segmentStart = this.#resume
+    this.#series = series
+    this.#jumpedAt = this.#published
+    this.#resume = -1
+    return true
+  }
+
+  /** Asked after the tail was loaded: the consumer gives back bytes first, then tells how many segments they were. */
+  #isHeldBack(): boolean {
+    if (this.#jumpedAt < 0) return false
+    if (((Atomics.load(this.#control, CONSUMED) - this.#jumpedAt) | 0) < 0) return true
+    this.#jumpedAt = -1
+    return false
   }
 
   #beginSegment(series: number): boolean {
@@ -170,13 +200,17 @@ export class RecordProducer {
   /** The consumer keeps up: goes on at the ring's start, which has come back, rather than in memory that is not in the cache. */
   #goBack(): void {
     this.#tail = Atomics.load(this.#control, BYTE_TAIL) >>> 0
-    if (this.#head >= this.#tail && this.#tail > HOT_BYTES / 2) this.#head = 0
+    if (this.#head < this.#tail || this.#tail <= HOT_BYTES / 2 || this.#isHeldBack()) return
+    this.#resume = this.#head
+    this.#head = 0
   }
 
   /** Everything has come back, so the consumer leaves the tail alone: start over with memory that is still in the cache. */
   #rewind(): void {
     this.#head = 0
     this.#tail = 0
+    this.#resume = -1
+    this.#jumpedAt = -1
     Atomics.store(this.#control, BYTE_TAIL, 0)
   }
 }

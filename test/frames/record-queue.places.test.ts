@@ -20,24 +20,52 @@ function consume(consumer: RecordConsumer, segments: number): number {
 
 test('no record gets a place that another still needs, however far the consumer lags', () => {
   const step = fc.record({ kib: fc.integer({ min: 1, max: 300 }), take: fc.integer({ min: -6, max: 1 }) })
+  // A consumer that keeps up for a while, and then takes little or nothing.
+  const keen = fc.record({ kib: fc.integer({ min: 1, max: 300 }), take: fc.integer({ min: -1, max: 2 }) })
+  const phases = fc.array(fc.oneof(fc.array(step, { maxLength: 120 }), fc.array(keen, { maxLength: 60 })), {
+    minLength: 3,
+    maxLength: 8,
+  })
   fc.assert(
-    fc.property(fc.array(step, { minLength: 200, maxLength: 400 }), (steps) => {
-      const { producer, consumer } = ends(8 * MIB)
-      const needed: { start: number; end: number }[] = []
-      for (const { kib, take } of steps) {
-        const start = producer.reserve(kib * 1024, 0)
-        if (start >= 0) {
-          const end = start + kib * 1024
-          expect(end).toBeLessThanOrEqual(8 * MIB)
-          expect(needed.filter((other) => start < other.end && other.start < end)).toEqual([])
-          needed.push({ start, end })
-          producer.commit(kib * 1024, 0)
+    fc.property(
+      phases.map((lists) => lists.flat()),
+      (steps) => {
+        const { producer, consumer } = ends(8 * MIB)
+        const needed: { start: number; end: number }[] = []
+        for (const { kib, take } of steps) {
+          const start = producer.reserve(kib * 1024, 0)
+          if (start >= 0) {
+            const end = start + kib * 1024
+            expect(end).toBeLessThanOrEqual(8 * MIB)
+            expect(needed.filter((other) => start < other.end && other.start < end)).toEqual([])
+            needed.push({ start, end })
+            producer.commit(kib * 1024, 0)
+          }
+          needed.splice(0, consume(consumer, take))
         }
-        needed.splice(0, consume(consumer, take))
-      }
-    }),
-    { numRuns: 100 },
+      },
+    ),
+    { numRuns: 200 },
   )
+})
+
+test('a consumer that kept up and then stands still finds the whole ring used', () => {
+  const { producer, consumer } = ends(32 * MIB)
+  const put = () => {
+    const start = producer.reserve(MIB / 4, 0)
+    if (start >= 0) producer.commit(MIB / 4, 0)
+    return start
+  }
+  for (let i = 0; i < 4 * 3; i++) put()
+  producer.publish()
+  expect(consume(consumer, 2)).toBe(8)
+  let held = 4
+  while (put() >= 0) held++
+  // Of 128 places those that the consumer's own segment and the end keep.
+  expect(held).toBeGreaterThan(120)
+  producer.publish()
+  expect(consume(consumer, 1000)).toBe(held)
+  expect(put()).toBe(0)
 })
 
 test('a ring above 2 GiB refuses what would overwrite records that wait', () => {
@@ -54,5 +82,5 @@ test('a ring above 2 GiB refuses what would overwrite records that wait', () => 
   expect([put(), put(), put()]).toEqual([0, 256, 512])
   expect(consume(consumer, 5)).toBe(5)
   // The tenth record, at 2304 MiB, still waits.
-  expect(Array.from({ length: 7 }, put)).toEqual([768, 1024, 1280, 1536, 1792, -1 / MIB, -1 / MIB])
+  expect(Array.from({ length: 7 }, put)).toEqual([768, 1024, 1280, 1536, 1792, 2560, -1 / MIB])
 })
