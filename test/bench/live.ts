@@ -1,8 +1,7 @@
-import { statSync } from 'node:fs'
 import type { GeneratorResult } from './generator.ts'
 import type { Place } from './place.ts'
 import { cpuSeconds, Program, queuedBytes, until } from './program.ts'
-import { collector, type Receiver, reference } from './receivers.ts'
+import { collector, type Receiver, type Run, reference } from './receivers.ts'
 import { measured, type Row, type Settings } from './report.ts'
 import { median } from './statistics.ts'
 import { VXLAN_PORT } from './traffic.ts'
@@ -46,11 +45,11 @@ export async function attempt(
 ): Promise<Attempt> {
   const run = await receiver.start(place)
   await flood(place, inner, WARM_UP_FRAMES, WARM_UP_RATE)
-  await settled(run.pid, run.file)
+  await settled(run)
   const before = cpuSeconds(run.pid)
   const count = Math.round(Math.min(rate, FULL_SPEED_COUNT_RATE) * seconds)
   const sent = await flood(place, inner, count, rate)
-  await settled(run.pid, run.file)
+  await settled(run)
   const cpu = cpuSeconds(run.pid) - before
   const counted = await run.stop(inner)
   const lost = sent.sent + WARM_UP_FRAMES - counted.written
@@ -79,15 +78,15 @@ function generator(place: Place, inner: number, count: number, rate: number): Pr
   return new Program(place.inSender(argv))
 }
 
-/** The socket is empty and the file has stopped growing. */
-async function settled(pid: number, file: string): Promise<void> {
+/** The socket is empty and what is written has stopped growing. */
+async function settled({ pid, size: sizeNow }: Run): Promise<void> {
   await until('the receiver takes what its socket holds', () => queuedBytes(pid, VXLAN_PORT) === 0, 30)
   let size = -1
   let looks = 0
   await until(
-    'the file stops growing',
+    'no more is written',
     () => {
-      const now = statSync(file).size
+      const now = sizeNow()
       looks = now === size ? looks + 1 : 0
       size = now
       return looks >= 5
@@ -162,12 +161,19 @@ export async function live(place: Place, settings: Settings): Promise<Row[]> {
   const pair = settings.self ? [{ ...c, name: 'C again' }, c] : [collector, c]
   const rows: Row[] = []
   for (const inner of settings.quick ? [200] : [64, 200, 1400]) {
-    rows.push(...(await compare(place, pair[0]!, pair[1]!, inner, settings)))
+    rows.push(...(await compare('live', place, pair[0]!, pair[1]!, inner, settings)))
   }
   return rows
 }
 
-async function compare(place: Place, ours: Receiver, c: Receiver, inner: number, settings: Settings): Promise<Row[]> {
+export async function compare(
+  part: string,
+  place: Place,
+  ours: Receiver,
+  c: Receiver,
+  inner: number,
+  settings: Settings,
+): Promise<Row[]> {
   const pair = [ours, c] as const
   // These also touch the memory that the files need: the kernel takes longer to hand out a page for the first time.
   let ceiling = 0
@@ -186,11 +192,11 @@ async function compare(place: Place, ours: Receiver, c: Receiver, inner: number,
     for (const receiver of pair) turn.push(await attempt(place, receiver, inner, half, settings.seconds))
     fixed.push(turn)
   }
-  return [rateRow(inner, highest), cpuRow(inner, half, fixed)]
+  return [rateRow(part, inner, highest), cpuRow(part, inner, half, fixed)]
 }
 
 /** `highest`: for each repeat what was found for ours and for C. */
-function rateRow(inner: number, highest: readonly Highest[][]): Row {
+function rateRow(part: string, inner: number, highest: readonly Highest[][]): Row {
   const rates = [0, 1].map((which) => median(highest.map((found) => found[which]!.rate)))
   const shown = [0, 1].map((which) => {
     const limited = highest.filter((found) => found[which]!.generatorLimited).length
@@ -198,7 +204,7 @@ function rateRow(inner: number, highest: readonly Highest[][]): Row {
     return `${(rates[which]! / 1e6).toFixed(2)} M/s${note}`
   })
   return measured({
-    part: 'live',
+    part,
     measure: `highest rate without loss, ${inner}-byte frames`,
     ours: shown[0]!,
     yardstick: `C: ${shown[1]}`,
@@ -209,11 +215,11 @@ function rateRow(inner: number, highest: readonly Highest[][]): Row {
 }
 
 /** `fixed`: for each repeat an attempt of ours and one of C. */
-function cpuRow(inner: number, rate: number, fixed: readonly Attempt[][]): Row {
+function cpuRow(part: string, inner: number, rate: number, fixed: readonly Attempt[][]): Row {
   const cpu = [0, 1].map((which) => median(fixed.map((turn) => turn[which]!.cpuMicroseconds)))
   const lost = fixed.flat().reduce((sum, attempt) => sum + attempt.lost, 0)
   return measured({
-    part: 'live',
+    part,
     measure: `CPU a frame at ${Math.round(rate / 1000)} k/s, ${inner}-byte frames${lost > 0 ? `, ${lost} lost` : ''}`,
     ours: `${cpu[0]!.toFixed(2)} us`,
     yardstick: `C: ${cpu[1]!.toFixed(2)} us`,

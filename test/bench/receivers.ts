@@ -30,8 +30,9 @@ export interface Receiver {
 /** One run of a receiver. */
 export interface Run {
   readonly pid: number
-  readonly file: string
-  /** Ends it; the count is checked against the file, which is removed. Throws when they differ. */
+  /** Grows with every frame written: bytes of the file, or bytes that came to the device. */
+  size(): number
+  /** Ends it; the count is checked against what was written. Throws when they differ. */
   stop(innerBytes: number): Promise<Counted>
 }
 
@@ -44,20 +45,48 @@ export function collectorWith(engine: 'udp' | 'ring'): Receiver {
     async start(place) {
       const file = join(place.folder, 'received.pcap')
       const { program, stop } = await startCollector(place, `pcap:${file}`, [], engine)
-      return { pid: program.pid, file, stop: async (innerBytes) => checked(await stop(), file, innerBytes) }
+      return {
+        pid: program.pid,
+        size: () => statSync(file).size,
+        stop: async (innerBytes) => checked(await stop(), file, innerBytes),
+      }
     },
   }
 }
 
-/** The collector with one sink, its socket open. */
+const TAP = 'bench0'
+
+/** The collector with a TAP device that nobody listens on, which loses nothing, among its sinks. */
+export function collectorToSinks(name: string, outs: readonly string[]): Receiver {
+  return {
+    name,
+    async start(place) {
+      const { program, stop } = await startCollector(place, outs)
+      return { pid: program.pid, size: () => deviceBytes(program.pid), stop: async () => await stop() }
+    },
+  }
+}
+
+export const collectorToTap: Receiver = collectorToSinks('mirror-collector to TAP', [`tap:${TAP}`])
+
+/** Bytes that the kernel took from the TAP device in the process's namespace; 0 without one. */
+function deviceBytes(pid: number): number {
+  const line = readFileSync(`/proc/${pid}/net/dev`, 'utf8')
+    .split('\n')
+    .find((text) => text.trim().startsWith(`${TAP}:`))
+  return Number(line?.split(':')[1]?.trim().split(/\s+/)[0] ?? 0)
+}
+
+/** The collector, its socket open; its count is that of the sink which wrote least. */
 export async function startCollector(
   place: Place,
-  out: string,
+  out: string | readonly string[],
   nodeFlags: readonly string[] = [],
   engine: 'udp' | 'ring' = 'udp',
 ): Promise<{ program: Program; stop: () => Promise<Counted> }> {
   const report = join(place.folder, 'report.json')
-  const options = ['--listen', `:${VXLAN_PORT}`, '--engine', engine, '--out', out, '--report', report]
+  const options = ['--listen', `:${VXLAN_PORT}`, '--engine', engine, '--report', report]
+  for (const sink of [out].flat()) options.push('--out', sink)
   const program = new Program(place.inReceiver([process.execPath, ...nodeFlags, COMMAND, ...options]))
   await program.says('listening')
   return {
@@ -66,13 +95,55 @@ export async function startCollector(
       await program.stop()
       const counts = JSON.parse(readFileSync(report, 'utf8')) as Report
       rmSync(report)
-      return { written: counts.sinks[0]!.written, kernelDropped: counts.kernelDropped }
+      // A frame counts where every sink has it.
+      const written = Math.min(...counts.sinks.map((sink) => sink.written))
+      return { written, kernelDropped: counts.kernelDropped }
     },
   }
 }
 
 /** The C program, compiled here; undefined where there is no gcc. */
 export function reference(place: Place): Receiver | undefined {
+  const binary = compiled(place)
+  if (binary === undefined) return undefined
+  return {
+    name: 'C',
+    async start(at) {
+      const file = join(at.folder, 'received.pcap')
+      const program = await startReference(at, binary, file)
+      return {
+        pid: program.pid,
+        size: () => statSync(file).size,
+        stop: async (innerBytes) => checked(JSON.parse((await program.stop()).stdout) as Counted, file, innerBytes),
+      }
+    },
+  }
+}
+
+/** The same, writing frames to a TAP device. */
+export function referenceToTap(place: Place): Receiver | undefined {
+  const binary = compiled(place)
+  if (binary === undefined) return undefined
+  return {
+    name: 'C to TAP',
+    async start(at) {
+      const program = await startReference(at, binary, `tap:${TAP}`)
+      return {
+        pid: program.pid,
+        size: () => deviceBytes(program.pid),
+        stop: async () => JSON.parse((await program.stop()).stdout) as Counted,
+      }
+    },
+  }
+}
+
+async function startReference(place: Place, binary: string, target: string): Promise<Program> {
+  const program = new Program(place.inReceiver([binary, String(VXLAN_PORT), String(VNI), target]))
+  await program.says('listening')
+  return program
+}
+
+function compiled(place: Place): string | undefined {
   const binary = join(place.folder, 'receiver')
   if (!existsSync(binary)) {
     try {
@@ -82,19 +153,7 @@ export function reference(place: Place): Receiver | undefined {
       throw error
     }
   }
-  return {
-    name: 'C',
-    async start(at) {
-      const file = join(at.folder, 'received.pcap')
-      const program = new Program(at.inReceiver([binary, String(VXLAN_PORT), String(VNI), file]))
-      await program.says('listening')
-      return {
-        pid: program.pid,
-        file,
-        stop: async (innerBytes) => checked(JSON.parse((await program.stop()).stdout) as Counted, file, innerBytes),
-      }
-    },
-  }
+  return binary
 }
 
 const VXLAN_DEVICE = 'vxbench'
@@ -119,7 +178,7 @@ export function onVxlanDevice(tool: 'tcpdump' | 'dumpcap'): Receiver {
       await program.says(says)
       return {
         pid: program.pid,
-        file,
+        size: () => statSync(file).size,
         async stop(innerBytes) {
           const { stderr } = await program.stop()
           ip('link', 'del', VXLAN_DEVICE)

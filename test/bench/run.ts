@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { allocation } from './allocation.ts'
+import { devices } from './devices.ts'
 import { live } from './live.ts'
 import { memory } from './memory.ts'
 import { offline } from './offline.ts'
@@ -22,6 +23,7 @@ const PARTS = new Map<string, (place: Place, settings: Settings) => Promise<Row[
   ['offline', offline],
   ['live', live],
   ['ring', ring],
+  ['devices', devices],
   ['allocation', allocation],
   ['memory', memory],
 ])

@@ -1,10 +1,10 @@
 /*
  * The yardstick of the live benchmark: what a plain C program does with the same traffic.
  *
- *   receiver PORT VNI FILE
+ *   receiver PORT VNI FILE|tap:NAME
  *
  * Receives VXLAN on one IPv4 UDP socket, 256 datagrams a call, and writes the inner frames of one VNI as a pcap file
- * with kernel time in nanoseconds. Prints "listening" on standard error when the socket is open. SIGTERM: takes what
+ * with kernel time in nanoseconds, or one by one to a TAP device that it makes. Prints "listening" on standard error when the socket is open. SIGTERM: takes what
  * the socket still holds, ends the file, and prints its counts as one JSON object on standard output.
  */
 #define _GNU_SOURCE
@@ -12,11 +12,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <net/if.h>
+#include <linux/if_tun.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -46,6 +49,7 @@ struct totals {
 
 struct output {
     int fd;
+    int is_tap;
     size_t used;
     uint8_t bytes[OUTPUT_BYTES];
 };
@@ -102,6 +106,20 @@ static void begin_file(struct output *out, const char *path)
     out->used = PCAP_HEADER;
 }
 
+static void begin_tap(struct output *out, const char *name)
+{
+    out->is_tap = 1;
+    out->fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    if (out->fd < 0) fail("/dev/net/tun");
+    struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI };
+    strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+    if (ioctl(out->fd, TUNSETIFF, &request) < 0) fail("TUNSETIFF");
+    int any = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    request.ifr_flags = IFF_UP | IFF_NOARP;
+    if (any < 0 || ioctl(any, SIOCSIFFLAGS, &request) < 0) fail("SIOCSIFFLAGS");
+    close(any);
+}
+
 static struct timespec arrival(struct msghdr *message)
 {
     struct timespec time;
@@ -127,6 +145,11 @@ static void take(struct mmsghdr *entry, uint32_t vni, struct output *out, struct
     if (entry->msg_hdr.msg_flags & MSG_TRUNC) { captured = SLOT_BYTES; totals->truncated++; }
 
     uint32_t length = captured - VXLAN_HEADER;
+    if (out->is_tap) {
+        if (write(out->fd, packet + VXLAN_HEADER, length) != (ssize_t)length) fail("write");
+        totals->written++;
+        return;
+    }
     if (out->used + RECORD_HEADER + length > OUTPUT_BYTES) flush(out);
     struct timespec time = arrival(&entry->msg_hdr);
     uint32_t record[4] = { (uint32_t)time.tv_sec, (uint32_t)time.tv_nsec, length, wire - VXLAN_HEADER };
@@ -177,7 +200,7 @@ static uint64_t microseconds(struct timeval t)
 int main(int argc, char **argv)
 {
     if (argc != 4) {
-        fprintf(stderr, "usage: receiver PORT VNI FILE\n");
+        fprintf(stderr, "usage: receiver PORT VNI FILE|tap:NAME\n");
         return 64;
     }
     struct sigaction action = { .sa_handler = on_terminate };
@@ -186,7 +209,8 @@ int main(int argc, char **argv)
 
     static struct output out;
     struct totals totals = { 0 };
-    begin_file(&out, argv[3]);
+    if (strncmp(argv[3], "tap:", 4) == 0) begin_tap(&out, argv[3] + 4);
+    else begin_file(&out, argv[3]);
     int fd = open_socket((uint16_t)atoi(argv[1]));
     fprintf(stderr, "listening\n");
     receive_until_stopped(fd, (uint32_t)atoi(argv[2]), &out, &totals);
