@@ -1,4 +1,4 @@
-import { EXIT_UNAVAILABLE, Failure } from '../config/terms/failure.ts'
+import { EXIT_INTERRUPTED, EXIT_UNAVAILABLE, Failure } from '../config/terms/failure.ts'
 import { BpfProgram } from '../dgram-extended/bpf-program.ts'
 import { SyscallError } from '../dgram-extended/syscall-error.ts'
 import { CommandError, type Place, runCommand } from './commands.ts'
@@ -14,7 +14,7 @@ export async function applySteps(steps: readonly Step[], place: Place, interrupt
   for (const step of steps) {
     if (interrupted.aborted) {
       const what = `Interrupted. ${await undo(done, place)}`
-      throw new Failure(EXIT_UNAVAILABLE, what, 'Start again when you like.')
+      throw new Failure(EXIT_INTERRUPTED, what, 'Start again when you like.')
     }
     try {
       await runStep(step, place)

@@ -1,5 +1,5 @@
-import { isIPv6 } from 'node:net'
 import type { FilterInstruction } from '../dgram-extended/libpcap.ts'
+import { addressWords } from './address.ts'
 import { BpfAssembler } from './classic-bpf.ts'
 import type { Encapsulation, TunnelIdentity } from './mirror.ts'
 
@@ -85,19 +85,6 @@ export function withoutBlocks(program: readonly FilterInstruction[]): readonly F
     if (first === undefined || first.code !== 0 || (first.k & MARK_BITS) >>> 0 !== MARK) return program.slice(at)
     at += 1 + (first.k & ~MARK_BITS)
   }
-}
-
-function addressWords(address: string): number[] {
-  if (!isIPv6(address)) return [address.split('.').reduce((word, part) => word * 256 + Number(part), 0)]
-  const [head = '', tail] = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, dottedToGroups).split('::')
-  const left = head === '' ? [] : head.split(':')
-  const right = tail === undefined || tail === '' ? [] : tail.split(':')
-  const groups = [...left, ...new Array<string>(8 - left.length - right.length).fill('0'), ...right]
-  return [0, 2, 4, 6].map((i) => Number.parseInt(groups[i]!, 16) * 65_536 + Number.parseInt(groups[i + 1]!, 16))
-}
-
-function dottedToGroups(_: string, a: string, b: string, c: string, d: string): string {
-  return `${(Number(a) * 256 + Number(b)).toString(16)}:${(Number(c) * 256 + Number(d)).toString(16)}`
 }
 
 function expectTags({ a, l3, out, name }: Place, tags: number): void {

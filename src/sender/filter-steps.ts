@@ -4,6 +4,7 @@ import { exclusionBlock, withoutBlocks } from './exclusion.ts'
 import { actionIndex, type Direction, filterHandle, type TunnelIdentity, tunnelName } from './mirror.ts'
 import type { MirrorFilter, State, Tunnel } from './state.ts'
 import type { Step } from './step.ts'
+import { removeU32Mirror } from './u32-steps.ts'
 
 /**
  * Where our filters stand among others: in front of them, as what they take from a packet's way would be missing, and away
@@ -35,15 +36,16 @@ export function mirrorProgram(
 
 /** The preference for a new filter of ours. */
 export function choosePref(state: State, device: string, direction: Direction): number {
+  // One more in front is u32's, which takes two.
   const here = (filter: { interface: string; direction: Direction }): boolean =>
     filter.interface === device && filter.direction === direction
   const ours = state.mirrors.find((mirror) => here(mirror) && mirror.kind === 'bpf')
   if (ours !== undefined) return ours.pref
   const taken = new Set(state.foreign.filter(here).map(({ pref }) => pref))
   const first = Math.min(OUR_PREF + 1, ...taken)
-  if (first > 1) return first - 1
+  if (first > 2) return first - 1
   let pref = OUR_PREF
-  while (taken.has(pref)) pref++
+  while (taken.has(pref) || taken.has(pref - 1)) pref++
   return pref
 }
 
@@ -52,8 +54,11 @@ export function addMirror(filter: Filter): Step {
   return { argv: filterCommand('add', filter), undo: removal(device, direction, pref, handleText(tunnel)) }
 }
 
-export function removeMirror({ interface: device, direction, pref, handle }: MirrorFilter): Step {
-  return { argv: removal(device, direction, pref, handle), undo: undefined }
+export function removeMirror(mirror: MirrorFilter, tunnels: readonly Tunnel[]): Step[] {
+  const { interface: device, direction, pref, handle } = mirror
+  const tunnel = tunnels.find(({ link }) => link.name === mirror.tunnel)
+  if (mirror.kind === 'u32' && tunnel !== undefined) return removeU32Mirror(device, direction, pref, tunnel.identity)
+  return [{ argv: removal(device, direction, pref, handle), undo: undefined }]
 }
 
 /** Gives mirrors that are there, into tunnels that stay, the programs that leave just these tunnels out. */

@@ -85,7 +85,7 @@ export async function inspect(place: Place): Promise<State> {
     tunnels,
     leftovers,
     mirrors,
-    foreign: foreign.filter((filter) => !isHeadOfOurs(filter, mirrors)),
+    foreign: foreign.filter((filter) => !belongsToOurs(filter, mirrors)),
   }
 }
 
@@ -118,12 +118,13 @@ function sort(
 
 const HEAD = 'head'
 
-function isHeadOfOurs(filter: ForeignFilter, mirrors: readonly MirrorFilter[]): boolean {
-  if (filter.kind !== HEAD) return false
-  return mirrors.some(
-    (mirror) =>
-      mirror.interface === filter.interface && mirror.direction === filter.direction && mirror.pref === filter.pref,
-  )
+/** The head of a filter of ours, or what a mirror of u32 has in front of it, and in its own table. */
+function belongsToOurs(filter: ForeignFilter, mirrors: readonly MirrorFilter[]): boolean {
+  return mirrors.some((mirror) => {
+    if (mirror.interface !== filter.interface || mirror.direction !== filter.direction) return false
+    if (mirror.kind === 'u32') return filter.pref === mirror.pref || filter.pref === mirror.pref - 1
+    return filter.kind === HEAD && filter.pref === mirror.pref
+  })
 }
 
 function toLink(link: IpLink): Link {

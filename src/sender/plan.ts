@@ -6,6 +6,7 @@ import { type MirrorWish, type TunnelIdentity, tunnelName } from './mirror.ts'
 import { findLink, type MirrorFilter, type State, type Tunnel } from './state.ts'
 import type { Step } from './step.ts'
 import { aliasStep, tunnelSteps } from './tunnel-steps.ts'
+import { addU32Mirror } from './u32-steps.ts'
 
 /**
  * What has to be done so that a mirror is there; nothing where it is. The order is the order of safety: the tunnel is silent
@@ -38,7 +39,8 @@ export function planUp(wish: MirrorWish, state: State, classifier: Classifier): 
   for (const direction of wish.directions) {
     if (mirrorsOf(state, wish).some((mirror) => mirror.direction === direction)) continue
     const pref = choosePref(state, device, direction)
-    steps.push(addMirror({ device, direction, pref, tunnel: wish.tunnel, program }))
+    if (classifier === 'u32') steps.push(...addU32Mirror(device, direction, pref, wish.tunnel))
+    else steps.push(addMirror({ device, direction, pref, tunnel: wish.tunnel, program }))
   }
   return steps
 }
@@ -63,7 +65,7 @@ export function planDown(doomed: readonly MirrorFilter[], orphans: readonly Tunn
   const staying = state.tunnels.filter((tunnel) => !gone.includes(tunnel))
 
   const cleared = clearedInterfaces(state, doomed, gone, left)
-  const steps = doomed.map((mirror) => removeMirror(mirror))
+  const steps = doomed.flatMap((mirror) => removeMirror(mirror, state.tunnels))
   for (const { name, hasClsact } of cleared) {
     if (hasClsact) steps.push({ argv: ['tc', 'qdisc', 'del', 'dev', name, 'clsact'], undo: undefined })
   }
@@ -113,6 +115,6 @@ export function difference(state: State, wish: MirrorWish): string | undefined {
   const extra = present.filter(({ direction }) => !wish.directions.includes(direction))
   if (extra.length > 0) return `mirrors ${extra.map(({ direction }) => direction).join(' and ')}, too`
   const filter = toBytecode(mirrorProgram([], wish.filter))
-  const isOther = present.some(({ program }) => toBytecode(withoutBlocks(program)) !== filter)
+  const isOther = present.some(({ kind, program }) => kind === 'bpf' && toBytecode(withoutBlocks(program)) !== filter)
   return isOther ? 'has another filter' : undefined
 }

@@ -67,7 +67,9 @@ function collectorIsReachable({ tunnel }: MirrorWish, { route }: Surroundings): 
   )
 }
 
-function kernelHasIt({ tunnel, filter }: MirrorWish, { kernel }: Surroundings): Refusal {
+function kernelHasIt(wish: MirrorWish, around: Surroundings): Refusal {
+  const { tunnel } = wish
+  const { kernel } = around
   if (kernel === undefined) return undefined
   if (!kernel.hasDevice) {
     const module = moduleName(tunnel)
@@ -80,8 +82,21 @@ function kernelHasIt({ tunnel, filter }: MirrorWish, { kernel }: Surroundings): 
       'Load them: modprobe -a sch_ingress cls_bpf act_mirred.',
     )
   }
-  const needsBpf = filter !== undefined || copyProgramName(tunnel.copies ?? {}) !== ''
-  if (!needsBpf || kernel.classifiers.includes('bpf')) return undefined
+  if (kernel.classifiers.includes('bpf')) return undefined
+  return needsBpf(wish, around)
+}
+
+/** What u32 cannot do. */
+function needsBpf({ interface: name, tunnel, filter }: MirrorWish, { state, route }: Surroundings): Refusal {
+  const load = 'Load it: modprobe cls_bpf.'
+  const others = state.tunnels.filter(({ link }) => link.name !== tunnelName(tunnel))
+  if (others.length > 0)
+    return no('This kernel has no bpf classifier, without which there can be one tunnel only.', load)
+  if (route !== undefined && route.device !== name && carriers(state, route.device).includes(name)) {
+    const what = `The way to the collector leads through ${route.device}, which lies on ${name}`
+    return no(`${what}: without the bpf classifier, which this kernel lacks, the mirror would copy itself.`, load)
+  }
+  if (filter === undefined && copyProgramName(tunnel.copies ?? {}) === '') return undefined
   return no(
     'This kernel has no bpf classifier, which --filter, --snaplen, --headers and --sample need.',
     'Load it (modprobe cls_bpf), or mirror everything.',

@@ -7,6 +7,8 @@ export const EXIT_CANNOT_CREATE = 73
 export const EXIT_IO = 74
 export const EXIT_NO_PERMISSION = 77
 export const EXIT_CONFIGURATION = 78
+/** Shells' own: 128 and the number of SIGINT. */
+export const EXIT_INTERRUPTED = 130
 
 /** Ends the program in words for its user: one line what happened, one line how to mend it. Survives a thread's border. */
 export class Failure extends Error {

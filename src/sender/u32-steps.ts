@@ -1,0 +1,85 @@
+import { isIPv6 } from 'node:net'
+import { addressWords } from './address.ts'
+import { actionIndex, type Direction, type TunnelIdentity, tunnelName } from './mirror.ts'
+import type { Step } from './step.ts'
+
+/**
+ * Mirrors where the kernel has no bpf classifier. u32 cannot say "all but": what is left out stands in filters of its own,
+ * with the preference in front, which end a packet's way through the filters (a class and no action). So it is left out of
+ * the filters of others, too, and only for one tunnel; and tags in front of IP hide it.
+ */
+
+const ICMP_ERRORS = [3, 4, 5, 11, 12]
+const ICMP_V6_ERRORS = [1, 2, 3, 4]
+const FRAGMENT_HEADER = 44
+
+/** Two filters of a direction of an interface; `pref` is the mirror's, the other's is one less. */
+export function addU32Mirror(device: string, direction: Direction, pref: number, tunnel: TunnelIdentity): Step[] {
+  const protocol = isIPv6(tunnel.collector) ? 'ipv6' : 'ip'
+  const before = ['dev', device, direction, 'pref', String(pref - 1), 'protocol', protocol]
+  const here = ['dev', device, direction, 'pref', String(pref), 'protocol', 'all']
+  const index = String(actionIndex(tunnel, device, direction))
+  const action = ['action', 'mirred', 'egress', 'mirror', 'index', index, 'dev', tunnelName(tunnel), 'continue']
+  const exclusions = excludedMatches(tunnel).map(
+    (match, i): Step => ({
+      argv: ['tc', 'filter', 'add', ...before, 'u32', ...match, 'flowid', ':1'],
+      undo: i === 0 ? ['tc', 'filter', 'del', ...before, 'u32'] : undefined,
+    }),
+  )
+  const mirror: Step = {
+    argv: ['tc', 'filter', 'add', ...here, 'u32', 'match', 'u32', '0', '0', ...action],
+    undo: ['tc', 'filter', 'del', ...here, 'u32'],
+  }
+  return [...exclusions, mirror]
+}
+
+export function removeU32Mirror(device: string, direction: Direction, pref: number, tunnel: TunnelIdentity): Step[] {
+  const [exclusion, ...others] = addU32Mirror(device, direction, pref, tunnel)
+  const mirror = others.at(-1)!
+  return [mirror, exclusion!].map(({ undo }) => ({ argv: undo!, undo: undefined }))
+}
+
+function excludedMatches({ encapsulation, collector }: TunnelIdentity): string[][] {
+  const protocol = encapsulation === 'vxlan' || encapsulation === 'geneve' ? 17 : 47
+  return isIPv6(collector) ? ipv6Matches(collector, protocol) : ipv4Matches(collector, protocol)
+}
+
+/** By address and protocol alone: fragments have no port. Offsets count from the IP header, here without options. */
+function ipv4Matches(collector: string, protocol: number): string[][] {
+  const quoted = 20 + 8
+  const ours = ['dst', 'src'].map((end) => [
+    ...['match', 'ip', end, `${collector}/32`],
+    ...['match', 'ip', 'protocol', String(protocol), '0xff'],
+  ])
+  const [word = 0] = addressWords(collector)
+  const errors = ICMP_ERRORS.map((type) => [
+    ...['match', 'ip', 'protocol', '1', '0xff'],
+    ...['match', 'u8', String(type), '0xff', 'at', '20'],
+    ...['match', 'u8', String(protocol), '0xff', 'at', String(quoted + 9)],
+    ...['match', 'u32', hex(word), '0xffffffff', 'at', String(quoted + 16)],
+  ])
+  return [...ours, ...errors]
+}
+
+function ipv6Matches(collector: string, protocol: number): string[][] {
+  const ours = ['dst', 'src'].flatMap((end) =>
+    [protocol, FRAGMENT_HEADER].map((header) => [
+      ...['match', 'ip6', end, `${collector}/128`],
+      ...['match', 'u8', String(header), '0xff', 'at', '6'],
+    ]),
+  )
+  const quoted = 40 + 8
+  const errors = ICMP_V6_ERRORS.map((type) => [
+    ...['match', 'u8', '58', '0xff', 'at', '6'],
+    ...['match', 'u8', String(type), '0xff', 'at', '40'],
+    ...['match', 'u8', String(protocol), '0xff', 'at', String(quoted + 6)],
+    ...addressWords(collector).flatMap((word, i) => [
+      ...['match', 'u32', hex(word), '0xffffffff', 'at', String(quoted + 24 + 4 * i)],
+    ]),
+  ])
+  return [...ours, ...errors]
+}
+
+function hex(word: number): string {
+  return `0x${word.toString(16)}`
+}
