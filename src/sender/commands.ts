@@ -78,5 +78,7 @@ function isMissing(error: unknown): boolean {
 /** iproute2 puts the kernel's words first and its own "We have an error talking to the kernel" behind them. */
 function complaint(error: unknown, stderr: string): string {
   const line = stderr.split('\n').find((text) => text.trim() !== '')
-  return (line ?? (error instanceof Error ? error.message : String(error))).replace(/^(Error|RTNETLINK answers): /, '')
+  return (line ?? (error instanceof Error ? error.message : String(error)))
+    .replace(/^(Error|RTNETLINK answers): /, '')
+    .replace(/\.$/, '')
 }

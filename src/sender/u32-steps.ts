@@ -23,12 +23,12 @@ export function addU32Mirror(device: string, direction: Direction, pref: number,
   const exclusions = excludedMatches(tunnel).map(
     (match, i): Step => ({
       argv: ['tc', 'filter', 'add', ...before, 'u32', ...match, 'flowid', ':1'],
-      undo: i === 0 ? ['tc', 'filter', 'del', ...before, 'u32'] : undefined,
+      undo: i === 0 ? ['tc', 'filter', 'del', ...before] : undefined,
     }),
   )
   const mirror: Step = {
     argv: ['tc', 'filter', 'add', ...here, 'u32', 'match', 'u32', '0', '0', ...action],
-    undo: ['tc', 'filter', 'del', ...here, 'u32'],
+    undo: ['tc', 'filter', 'del', ...here],
   }
   return [...exclusions, mirror]
 }
