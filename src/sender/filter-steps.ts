@@ -36,17 +36,31 @@ export function mirrorProgram(
 
 /** The preference for a new filter of ours. */
 export function choosePref(state: State, device: string, direction: Direction): number {
-  // One more in front is u32's, which takes two.
   const here = (filter: { interface: string; direction: Direction }): boolean =>
     filter.interface === device && filter.direction === direction
   const ours = state.mirrors.find((mirror) => here(mirror) && mirror.kind === 'bpf')
   if (ours !== undefined) return ours.pref
   const taken = new Set(state.foreign.filter(here).map(({ pref }) => pref))
-  const first = Math.min(OUR_PREF + 1, ...taken)
-  if (first > 2) return first - 1
-  let pref = OUR_PREF
-  while (taken.has(pref) || taken.has(pref - 1)) pref++
-  return pref
+  return freePref(taken, 1)
+}
+
+/**
+ * The preference for a new mirror of u32, which takes one more in front of it. The kernel keeps the tables of both directions
+ * in one place, by preference, and lists those of one direction in the other: no preference is used twice.
+ */
+export function chooseU32Pref(state: State, device: string, direction: Direction): number {
+  const taken = new Set(state.foreign.filter((filter) => filter.interface === device).map(({ pref }) => pref))
+  const last = freePref(taken, 4)
+  return direction === 'ingress' ? last : last - 2
+}
+
+/** The last of so many preferences in a row that are free: in front of all others, or where there is room. */
+function freePref(taken: ReadonlySet<number>, count: number): number {
+  const last = Math.min(OUR_PREF + 1, ...taken) - 1
+  if (last >= count) return last
+  for (let pref = OUR_PREF; ; pref++) {
+    if (Array.from({ length: count }, (_, i) => pref - i).every((each) => !taken.has(each))) return pref
+  }
 }
 
 export function addMirror(filter: Filter): Step {

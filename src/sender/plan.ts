@@ -1,6 +1,6 @@
 import { toBytecode } from './classic-bpf.ts'
 import { withoutBlocks } from './exclusion.ts'
-import { addMirror, choosePref, excludeFrom, mirrorProgram, removeMirror } from './filter-steps.ts'
+import { addMirror, choosePref, chooseU32Pref, excludeFrom, mirrorProgram, removeMirror } from './filter-steps.ts'
 import type { Classifier } from './kernel.ts'
 import { type MirrorWish, type TunnelIdentity, tunnelName } from './mirror.ts'
 import { findLink, type MirrorFilter, type State, type Tunnel } from './state.ts'
@@ -38,9 +38,12 @@ export function planUp(wish: MirrorWish, state: State, classifier: Classifier): 
   const program = mirrorProgram(excluded, wish.filter)
   for (const direction of wish.directions) {
     if (mirrorsOf(state, wish).some((mirror) => mirror.direction === direction)) continue
-    const pref = choosePref(state, device, direction)
-    if (classifier === 'u32') steps.push(...addU32Mirror(device, direction, pref, wish.tunnel))
-    else steps.push(addMirror({ device, direction, pref, tunnel: wish.tunnel, program }))
+    if (classifier === 'u32') {
+      steps.push(...addU32Mirror(device, direction, chooseU32Pref(state, device, direction), wish.tunnel))
+    } else {
+      const pref = choosePref(state, device, direction)
+      steps.push(addMirror({ device, direction, pref, tunnel: wish.tunnel, program }))
+    }
   }
   return steps
 }
