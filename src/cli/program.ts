@@ -13,6 +13,7 @@ import { SINKS } from '../sinks/registry.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { collect } from './collect.ts'
 import { decap } from './decap.ts'
+import { demo } from './demo.ts'
 import { writeToStandardError } from './logger.ts'
 import { version } from './version.ts'
 
@@ -68,6 +69,13 @@ function createProgram(exit: (code: number) => void): Command {
       exit(await decap(parseOptions(decapOptions, { ...withDefaultOut(given), file })))
     })
   addPipelineOptions(offline).addHelpText('after', `\n${sinkHelp()}`)
+  program
+    .command('demo')
+    .description('the whole system on this machine, in network namespaces: mirror, traffic, frame by frame')
+    .action(async () => {
+      refuseMisplaced(program.opts())
+      exit(await demo())
+    })
   return program
 }
 
