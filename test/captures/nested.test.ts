@@ -19,6 +19,7 @@ import json, sys
 from scapy.all import *
 from scapy.layers.vxlan import VXLAN
 from scapy.contrib.geneve import GENEVE, GeneveOptions
+from scapy.contrib.erspan import ERSPAN_II
 
 MACS = dict(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
 frame = Ether(src="02:00:00:00:00:03", dst="02:00:00:00:00:04")/IP(src="192.0.2.1", dst="192.0.2.2")/UDP(sport=1, dport=7)/Raw(b"innermost" * 8)
@@ -49,6 +50,10 @@ empty = over(4789)/vx(9, Raw(b""))
 keyed = IP(src="10.0.0.5", dst="10.0.0.6")/GRE(key_present=1, key=500, proto=0x6558)/frame
 tagged = Ether(**MACS)/Dot1Q(vlan=5)/over(4789)/vx(6, frame)
 
+hollow = ether(IP(src="10.0.0.5", dst="10.0.0.6")/GRE(proto=0x6558))
+hollow_tagged = Ether(**MACS)/Dot1Q(vlan=77)/IP(src="10.0.0.5", dst="10.0.0.6")/GRE(proto=0x6558)
+erspan = IP(src="10.0.0.1", dst="10.0.0.2")/GRE(seqnum_present=1, sequence_number=1, proto=0x88be)/ERSPAN_II(ver=1, vlan=77, en=2, session_id=8)/hollow
+
 cases = [
     ("a mirror through a gateway load balancer", over(6081)/aws(mirror), [(0, network(mirror)), (77, frame)]),
     ("the same in IPv6", over(6081, True)/aws(mirror6), [(0, network(mirror6)), (78, frame)]),
@@ -59,6 +64,7 @@ cases = [
     ("VXLAN behind a tag in VXLAN", over(4789)/vx(4, tagged), [(4, tagged), (6, frame)]),
     ("what looks like VXLAN by its port, without the I flag", over(6081)/aws(broken), [(0, network(broken))]),
     ("a piece of a fragmented tunnel", over(6081)/aws(piece), [(0, network(piece))]),
+    ("an inner tunnel with no frame in it, of the kind of the outer, which has a tag to put back", erspan, [(8, hollow_tagged)]),
     ("an inner tunnel with no frame in it", over(6081)/aws(empty), [(0, network(empty))]),
 ]
 for name, packet, layers in cases:
