@@ -7,6 +7,7 @@ import {
   IP_FRAMES,
   LOG_LEVELS,
   parseOptions,
+  TIMESTAMPS,
 } from '../config/schema.ts'
 import { EXIT_USAGE, Failure, toFailureMessage } from '../config/terms/failure.ts'
 import { SINKS } from '../sinks/registry.ts'
@@ -97,6 +98,12 @@ function addPipelineOptions(command: Command): Command {
     )
     .option('--filter <expression>', "frames to keep, in tcpdump's language, e.g. 'tcp port 443' (default all)")
     .option('--snaplen <bytes>', 'keep so many bytes of each frame (default 262144: all)')
+    .addOption(
+      new Option(
+        '--timestamps <whose>',
+        'time of frames: of their arrival, or of their mirror where its header has it, ERSPAN III (default arrival)',
+      ).choices([...TIMESTAMPS]),
+    )
     .addOption(
       new Option(
         '--ip-frames <form>',

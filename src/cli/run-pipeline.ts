@@ -20,6 +20,7 @@ export interface RunOptions {
   readonly filter?: string | undefined
   readonly depth?: PipelineOptions['depth']
   readonly snaplen: number
+  readonly timestamps: PipelineOptions['timestamps']
   readonly ipFrames: PipelineOptions['ipFrames']
   readonly ethernetSource?: Uint8Array | undefined
   readonly ethernetDestination?: Uint8Array | undefined
@@ -95,6 +96,7 @@ function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
     allowFrom: run.allowFrom,
     filter: run.filter === undefined ? undefined : compileWish(run.filter, `--filter "${run.filter}"`),
     snapLength: run.snaplen,
+    timestamps: run.timestamps,
     ipFrames: run.ipFrames,
     ethernetAddresses: ethernetAddresses(run),
     fcs: run.fcs,

@@ -17,6 +17,7 @@ const DEFAULT_BUFFER = '64MiB'
 const LARGEST_BUFFER = 2 ** 30 - 1
 /** tcpdump's default, and the most that readers of pcap files take. */
 const LARGEST_SNAP_LENGTH = 262_144
+export const TIMESTAMPS = ['arrival', 'source'] as const
 export const IP_FRAMES = ['ethernet', 'raw'] as const
 export const FCS_CHOICES = ['keep', 'auto', 'strip'] as const
 /** Link, network, transport. */
@@ -56,6 +57,7 @@ const pipelineOptions = {
       problem(`is above ${LARGEST_SNAP_LENGTH}`, 'Leave it out to keep whole frames.'),
     )
     .default(LARGEST_SNAP_LENGTH),
+  timestamps: z.enum(TIMESTAMPS).default('arrival'),
   ipFrames: z.enum(IP_FRAMES).default('ethernet'),
   ethernetSource: macAddress.optional(),
   ethernetDestination: macAddress.optional(),

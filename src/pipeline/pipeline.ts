@@ -15,6 +15,7 @@ import { AdmitStep } from './admit.ts'
 import { DecapsulateStep } from './decapsulate.ts'
 import { FanOut, type OnlyLinkType, type Outlet } from './fan-out.ts'
 import { FinishStep } from './finish.ts'
+import { MirrorSessions } from './mirror-sessions.ts'
 import { NestedTunnels } from './nested.ts'
 import { OuterStep } from './outer.ts'
 import { COUNTED_PEERS, COUNTED_TUNNELS, INCOMPLETE_DATAGRAMS, type PipelinePlan, type SinkPlan } from './plan.ts'
@@ -57,7 +58,8 @@ export class Pipeline {
       new NestedTunnels(plan.depth, plan.source.listeners),
     )
     this.#admit = new AdmitStep(plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined)
-    this.#rebuild = new RebuildStep(plan, this.#decapsulate.notes, this.counters)
+    const sessions = plan.sessions && new MirrorSessions(plan.sessions, plan.timestamps)
+    this.#rebuild = new RebuildStep(plan, this.#decapsulate.notes, sessions, this.counters)
     this.#select = new SelectStep(plan)
     this.#finish = new FinishStep(plan, batch)
     this.#fanOut = new FanOut(outlets, source.batchRows)

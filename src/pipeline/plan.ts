@@ -5,6 +5,7 @@ import type { SinkWiring } from '../sinks/sink.ts'
 import type { NoticeLevel, SourcePlan } from '../sources/source.ts'
 import type { GreKeyMode } from '../wire/decapsulator.ts'
 import type { FinishOptions } from './finish.ts'
+import type { SessionMemory } from './mirror-sessions.ts'
 import type { Depth } from './nested.ts'
 import type { RebuildOptions } from './rebuild.ts'
 import type { SelectOptions } from './select.ts'
@@ -36,6 +37,8 @@ export interface PipelineOptions extends RebuildOptions, SelectOptions, FinishOp
   readonly wanted: readonly IdRange[]
   /** Networks that tunnels may come from; empty = all. */
   readonly allowFrom: readonly string[]
+  /** The time that frames get: when they came, or when the mirror saw them, where its header tells. */
+  readonly timestamps: 'arrival' | 'source'
   /** Stop after so many frames; Infinity = never. */
   readonly count: number
 }
@@ -49,6 +52,8 @@ export interface PipelinePlan extends PipelineOptions {
   readonly control: SharedArrayBuffer
   /** Memory of the table of peers; undefined where nothing depends on who sends: asking the kernel for it costs 50 ns a datagram. */
   readonly peers: SharedArrayBuffer | undefined
+  /** Undefined where no tunnel numbers its frames. */
+  readonly sessions: SessionMemory | undefined
   readonly sinks: readonly SinkPlan[]
   /** Where refused packets go; undefined = nowhere. */
   readonly quarantine: SinkPlan | undefined

@@ -7,6 +7,7 @@ import { ETHERNET_HEADER_BYTES } from '../wire/link.ts'
 import { LINKTYPE_ETHERNET } from '../wire/link-type.ts'
 import { NO_TAG, type TunnelNotes } from '../wire/tunnel-notes.ts'
 import { OK, SHORT_FRAME, type Verdict } from '../wire/verdict.ts'
+import type { MirrorSessions } from './mirror-sessions.ts'
 import type { Step } from './step.ts'
 
 export interface RebuildOptions {
@@ -19,22 +20,30 @@ export interface RebuildOptions {
 const ADDRESSES_BYTES = 12
 const FCS_BYTES = 4
 
-/** Makes of the tunnel's payload the frame that was mirrored: Ethernet header, VLAN tag, length on the wire. */
+/** Makes of the tunnel's payload the frame that was mirrored: Ethernet header, VLAN tag, time, length on the wire. */
 export class RebuildStep implements Step {
   readonly #options: RebuildOptions
   /** By encapsulation, of the tunnel that was just taken off. */
   readonly #notes: readonly (TunnelNotes | undefined)[]
+  readonly #sessions: MirrorSessions | undefined
   readonly #counters: PipelineCounters
   readonly #headers: InnerHeaders = new InnerHeaders()
 
-  constructor(options: RebuildOptions, notes: readonly (TunnelNotes | undefined)[], counters: PipelineCounters) {
+  constructor(
+    options: RebuildOptions,
+    notes: readonly (TunnelNotes | undefined)[],
+    sessions: MirrorSessions | undefined,
+    counters: PipelineCounters,
+  ) {
     this.#options = options
     this.#notes = notes
+    this.#sessions = sessions
     this.#counters = counters
   }
 
   judge(batch: FrameBatch, row: number): Verdict {
     const notes = this.#notes[batch.encapsulation[row]!]
+    if (notes !== undefined) this.#sessions?.follow(batch, row, notes)
     batch.linkType[row] = LINKTYPE_ETHERNET
     if (batch.etherType[row] === IS_ETHERNET) {
       if (batch.wireLength[row]! < ETHERNET_HEADER_BYTES) return SHORT_FRAME

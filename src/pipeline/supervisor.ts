@@ -9,6 +9,7 @@ import type { OpenSink, SinkType, SinkWish } from '../sinks/sink.ts'
 import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
 import { buildReport, type Report } from '../telemetry/report.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../wire/link-type.ts'
+import { allocateSessions, gapsIn, mayBeNumbered, type SessionMemory } from './mirror-sessions.ts'
 import { slabBytesInFront } from './pipeline.ts'
 import {
   CONTROL_STOP,
@@ -42,6 +43,8 @@ export class Supervisor {
   /** The quarantine is among them. */
   readonly #sinks: RunningSink[] = []
   #description: readonly string[] = []
+  #peers: SharedArrayBuffer | undefined
+  #sessions: SessionMemory | undefined
   #warnings: readonly string[] = []
   readonly #announced: ReturnType<typeof withResolvers<void>> = withResolvers<void>()
   #finished: Promise<string | undefined> = Promise.resolve(undefined)
@@ -69,6 +72,8 @@ export class Supervisor {
       const worker = new Worker(new URL('./worker.js', import.meta.url))
       const ready = this.#listenTo(worker)
       const peers = needsPeers(options, wishes) ? new SharedArrayBuffer(PeerTable.bytesFor(COUNTED_PEERS)) : undefined
+      this.#peers = peers
+      if (mayBeNumbered(options.source.listeners)) this.#sessions = allocateSessions()
       const sinks = await this.#openSinks(slab, options, wishes, peers).catch(async (error: unknown) => {
         await worker.terminate()
         throw error
@@ -80,6 +85,7 @@ export class Supervisor {
         tunnelCounts: this.#tunnelCounts,
         control: this.#control.buffer as SharedArrayBuffer,
         peers,
+        sessions: this.#sessions,
         sinks: sinks.slice(0, wanted.length),
         quarantine: sinks[wanted.length],
       }
@@ -133,7 +139,8 @@ export class Supervisor {
     const tunnels = new TunnelCounts(this.#tunnelCounts, COUNTED_TUNNELS)
     const sinks = this.#sinks.filter(({ type }) => type !== QUARANTINE)
     const quarantine = this.#sinks.find(({ type }) => type === QUARANTINE)
-    return buildReport(this.#counters, tunnels, sinks, quarantine)
+    const gaps = this.#sessions && this.#peers && gapsIn(this.#sessions, this.#peers)
+    return buildReport(this.#counters, tunnels, sinks, quarantine, gaps)
   }
 
   async #openSinks(
@@ -215,7 +222,8 @@ export class Supervisor {
 }
 
 function needsPeers(options: PipelineOptions, wishes: readonly SinkWish[]): boolean {
-  return options.allowFrom.length > 0 || wishes.some((wish) => sinkType(wish.type).needsPeers === true)
+  if (options.allowFrom.length > 0 || mayBeNumbered(options.source.listeners)) return true
+  return wishes.some((wish) => sinkType(wish.type).needsPeers === true)
 }
 
 interface Slab {

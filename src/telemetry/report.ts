@@ -1,5 +1,6 @@
 import type { TunnelCounts } from '../frames/tunnel-counts.ts'
 import type { PipelineCounters, SinkCounters } from './counters.ts'
+import type { SequenceGap } from './sequence-gaps.ts'
 
 /** The accounting, as `--report` writes it: a contract with scripts. */
 export interface Report {
@@ -16,6 +17,8 @@ export interface Report {
   readonly sinks: readonly SinkReport[]
   /** Refused packets that were kept, as a sink's; absent without `--quarantine`. */
   readonly quarantine?: SinkReport
+  /** Mirror sessions of which frames were lost on the way, or came twice or out of order; absent where there were none. */
+  readonly sequenceGaps?: readonly SequenceGap[]
   /** Frames that were cut before they were put into their tunnel; absent where there were none. */
   readonly cutAtSource?: number
   /** How often a packet ring was full, and an interface it listens on went away or down; absent where that never was. */
@@ -35,6 +38,7 @@ export function buildReport(
   tunnels: TunnelCounts,
   sinks: readonly NamedCounters[],
   quarantine?: NamedCounters,
+  gaps?: readonly SequenceGap[],
 ): Report {
   return {
     received: counters.received,
@@ -44,6 +48,7 @@ export function buildReport(
     vnis: tunnels.toObject(),
     sinks: sinks.map(sinkReport),
     ...(quarantine && { quarantine: sinkReport(quarantine) }),
+    ...(gaps !== undefined && gaps.length > 0 && { sequenceGaps: gaps }),
     ...(counters.cutAtSource > 0 && { cutAtSource: counters.cutAtSource }),
     ...(counters.kernelFreezes > 0 && { kernelFreezes: counters.kernelFreezes }),
     ...(counters.interfaceLosses > 0 && { interfaceLosses: counters.interfaceLosses }),
@@ -68,6 +73,8 @@ export function closingLines(report: Report): string {
     `${report.received} packets received`,
     `${report.kernelDropped} packets dropped by kernel`,
   ]
+  const missing = (report.sequenceGaps ?? []).reduce((sum, { lost: frames }) => sum + frames, 0)
+  if (missing > 0) lines.push(`${missing} frames lost before they came here, by their sequence numbers`)
   if (report.cutAtSource !== undefined) lines.push(`${report.cutAtSource} frames had been cut by the mirror`)
   if (total > 0) lines.push(`${total} packets not delivered: ${reasons(lost)}`)
   for (const sink of report.sinks) lines.push(`${sink.sink}: ${written(sink, 'frames')}`)

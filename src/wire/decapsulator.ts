@@ -37,5 +37,7 @@ export interface Encapsulation {
   readonly ipProtocol?: number
   /** Names of encapsulations that mirrors put into this one, behind an IP header of their own: both are taken off. */
   readonly mirrorsInside?: readonly string[]
+  /** Its headers may have sequence numbers and time stamps; absent = never. */
+  readonly isNumbered?: true
   create(options: DecapsulatorOptions): Decapsulator
 }

@@ -116,6 +116,7 @@ export const gre: Encapsulation = {
   name: 'gre',
   udpPorts: [],
   ipProtocol: IPPROTO_GRE,
+  isNumbered: true,
   create: (options) => new GreDecapsulator(options),
 }
 
@@ -123,5 +124,6 @@ export const gre: Encapsulation = {
 export const greInUdp: Encapsulation = {
   name: 'gre-in-udp',
   udpPorts: [4754],
+  isNumbered: true,
   create: (options) => new GreDecapsulator(options),
 }

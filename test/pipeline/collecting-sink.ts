@@ -4,7 +4,7 @@ import type { SinkCounters } from '../../src/telemetry/counters.ts'
 
 /** What a sink has seen, in the order it came. */
 export interface Collected {
-  readonly frames: { tunnelId: number; bytes: string; wireLength: number; second: number }[]
+  readonly frames: { tunnelId: number; bytes: string; wireLength: number; second: number; nanosecond: number }[]
   writes: number
   flushes: number
   closes: number
@@ -27,6 +27,7 @@ export function attach(wiring: unknown, counters: SinkCounters): FrameSink {
           bytes: Buffer.from(batch.bytes.slice(start, start + batch.captured[row]!)).toString('hex'),
           wireLength: batch.wireLength[row]!,
           second: batch.seconds[row]!,
+          nanosecond: batch.nanoseconds[row]!,
         })
       }
       counters.setSent(collected.frames.length, 0, 0)

@@ -3,6 +3,7 @@ import { FrameBatch } from '../../src/frames/frame-batch.ts'
 import type { IdRange } from '../../src/frames/number-set.ts'
 import { PeerTable } from '../../src/frames/peer-table.ts'
 import { TunnelCounts } from '../../src/frames/tunnel-counts.ts'
+import { allocateSessions, type SessionMemory } from '../../src/pipeline/mirror-sessions.ts'
 import { Pipeline, slabBytesInFront } from '../../src/pipeline/pipeline.ts'
 import { COUNTED_PEERS, COUNTED_TUNNELS, type PipelineOptions, type PipelinePlan } from '../../src/pipeline/plan.ts'
 import { PipelineCounters, SinkCounters } from '../../src/telemetry/counters.ts'
@@ -20,6 +21,7 @@ export interface Packet {
   readonly wireLength?: number
   readonly linkType?: number
   readonly second?: number
+  readonly nanosecond?: number
 }
 
 /** Puts packets into a batch. */
@@ -31,6 +33,7 @@ export function fill(batch: FrameBatch, packets: readonly Packet[], linkType: nu
     batch.wireLength[row] = packet.wireLength ?? bytes.length
     batch.linkType[row] = packet.linkType ?? linkType
     batch.seconds[row] = packet.second ?? 1000
+    batch.nanoseconds[row] = packet.nanosecond ?? 0
     batch.encapsulation[row] = 0
   })
   batch.count = packets.length
@@ -60,6 +63,8 @@ export class Line {
   readonly said: string[] = []
   readonly sinks: readonly { readonly collected: Collected; readonly counters: SinkCounters }[]
   readonly #tunnelCounts: SharedArrayBuffer = new SharedArrayBuffer(TunnelCounts.bytesFor(COUNTED_TUNNELS))
+  readonly peers: SharedArrayBuffer = new SharedArrayBuffer(PeerTable.bytesFor(COUNTED_PEERS))
+  readonly sessions: SessionMemory = allocateSessions()
   readonly #linkType: number
   readonly #source: PipelineOptions['source']
   #pipeline: Pipeline | undefined
@@ -83,6 +88,7 @@ export class Line {
       wanted: [],
       allowFrom: [],
       snapLength: 262_144,
+      timestamps: 'arrival',
       ipFrames: 'ethernet',
       ethernetAddresses: new Uint8Array(12),
       fcs: 'keep',
@@ -94,7 +100,8 @@ export class Line {
       counters: line.counters.memory,
       tunnelCounts: line.#tunnelCounts,
       control: new SharedArrayBuffer(16),
-      peers: options.allowFrom === undefined ? undefined : new SharedArrayBuffer(PeerTable.bytesFor(COUNTED_PEERS)),
+      peers: line.peers,
+      sessions: line.sessions,
       quarantine: undefined,
       sinks: line.sinks.map(({ collected, counters }, i) => ({
         pipelineHalf: new URL('collecting-sink.ts', import.meta.url).href,

@@ -75,7 +75,13 @@ describe('pieces of an outer packet', () => {
     line.process([{ ...third, second: 1 }, { ...first, second: 2 }, { bytes: outerPacket(5, innerFrame(1)) }])
     expect(line.frames.length).toBe(1)
     line.process([{ ...second, second: 3 }])
-    expect(line.frames[1]).toEqual({ tunnelId: 42, bytes: innerFrame(9, 1000), wireLength: 1014, second: 3 })
+    expect(line.frames[1]).toEqual({
+      tunnelId: 42,
+      bytes: innerFrame(9, 1000),
+      wireLength: 1014,
+      second: 3,
+      nanosecond: 0,
+    })
     expect(line.counters.dropped()).toEqual({ 'fragment-reassembled': 2 })
   })
 

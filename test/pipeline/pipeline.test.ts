@@ -14,9 +14,9 @@ test('frames come out of their tunnels in order, with all that is known of them'
     { bytes: tunnelPayload(100, innerFrame(3)), second: 9 },
   ])
   expect(line.frames).toEqual([
-    { tunnelId: 100, bytes: innerFrame(1), wireLength: 60, second: 7 },
-    { tunnelId: 200, bytes: innerFrame(2, 100), wireLength: 114, second: 8 },
-    { tunnelId: 100, bytes: innerFrame(3), wireLength: 60, second: 9 },
+    { tunnelId: 100, bytes: innerFrame(1), wireLength: 60, second: 7, nanosecond: 0 },
+    { tunnelId: 200, bytes: innerFrame(2, 100), wireLength: 114, second: 8, nanosecond: 0 },
+    { tunnelId: 100, bytes: innerFrame(3), wireLength: 60, second: 9, nanosecond: 0 },
   ])
   expect([line.counters.received, line.counters.delivered, line.vnis]).toEqual([3, 3, { 100: 2, 200: 1 }])
 })

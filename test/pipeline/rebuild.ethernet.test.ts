@@ -19,26 +19,26 @@ function batchWith(etherType: number, captured: number, wireLength: number): Fra
 
 test('a payload without an Ethernet header gets one in place, over what is in front of it', () => {
   const batch = batchWith(ETHERTYPE_IPV6, 40, 60)
-  expect(new RebuildStep(ZEROES, [], new PipelineCounters()).judge(batch, 0)).toBe(OK)
+  expect(new RebuildStep(ZEROES, [], undefined, new PipelineCounters()).judge(batch, 0)).toBe(OK)
   expect([batch.offset[0], batch.captured[0], batch.wireLength[0]]).toEqual([86, 54, 74])
   expect(Buffer.from(batch.bytes.subarray(85, 101)).toString('hex')).toBe(`ee${'00'.repeat(12)}86ddee`)
 })
 
 test('an Ethernet frame stays as it is', () => {
   const batch = batchWith(0, 13, 13)
-  expect(new RebuildStep(ZEROES, [], new PipelineCounters()).judge(batch, 0)).toBe(SHORT_FRAME)
+  expect(new RebuildStep(ZEROES, [], undefined, new PipelineCounters()).judge(batch, 0)).toBe(SHORT_FRAME)
   expect([batch.offset[0], batch.bytes[99]]).toEqual([100, 0xee])
 })
 
 test('the header has the addresses that were asked for', () => {
   const batch = batchWith(ETHERTYPE_IPV6, 40, 60)
   const options = { ...ZEROES, ethernetAddresses: Uint8Array.from({ length: 12 }, (_, i) => i + 1) }
-  expect(new RebuildStep(options, [], new PipelineCounters()).judge(batch, 0)).toBe(OK)
+  expect(new RebuildStep(options, [], undefined, new PipelineCounters()).judge(batch, 0)).toBe(OK)
   expect(Buffer.from(batch.bytes.subarray(86, 100)).toString('hex')).toBe('0102030405060708090a0b0c86dd')
 })
 
 test('a packet of no bytes is no frame', () => {
-  expect(new RebuildStep(ZEROES, [], new PipelineCounters()).judge(batchWith(ETHERTYPE_IPV6, 0, 0), 0)).toBe(
+  expect(new RebuildStep(ZEROES, [], undefined, new PipelineCounters()).judge(batchWith(ETHERTYPE_IPV6, 0, 0), 0)).toBe(
     SHORT_FRAME,
   )
 })

@@ -10,7 +10,7 @@ const ETHERNET: RebuildOptions = { ethernetAddresses: new Uint8Array(12), fcs: '
 function rebuild(frame: string, wireLength: number): [number, number, number, number] {
   const batch = batchOf(frame, wireLength)
   const counters = new PipelineCounters()
-  const verdict = new RebuildStep(ETHERNET, [], counters).judge(batch, 0)
+  const verdict = new RebuildStep(ETHERNET, [], undefined, counters).judge(batch, 0)
   return [verdict, batch.captured[0]!, batch.wireLength[0]!, counters.cutAtSource]
 }
 

@@ -1,0 +1,91 @@
+import type { FrameBatch } from '../frames/frame-batch.ts'
+import { GRANULARITY_IEEE_1588, type TunnelNotes, UPPER_ABSENT, UPPER_SECONDS } from '../wire/tunnel-notes.ts'
+
+const NANOSECONDS = 1e9
+const WORD = 2 ** 32
+/** Nanoseconds of a tick, by granularity. What users define is taken for nanoseconds, as FMADIO does. */
+const TICK_NANOSECONDS: readonly number[] = [100_000, 100, 1, 1]
+/** A clock that differs by more from what the time since its last frame lets expect was set: it gets a new reference. */
+const STEP_NANOSECONDS = 10 * NANOSECONDS
+
+/**
+ * The clocks by which mirrors stamp their frames, one for each session.
+ *
+ * None tells what day it is, and most are cut to 32 bits, which end after 4 s to 5 days. So the first frame of a session
+ * sets its clock to that frame's arrival, from where the mirror's stamps are counted; which time round they are, the time
+ * between arrivals tells. A frame that comes late keeps its own, earlier time.
+ */
+export class SourceClocks {
+  /** Granularity and kind of the upper word, plus 1; 0 = no frame yet. */
+  readonly #kind: Uint8Array
+  /** IEEE 1588 nanoseconds end with the second, unless a larger number shows that they fill all 32 bits. */
+  readonly #isWide: Uint8Array
+  readonly #seconds: Float64Array
+  readonly #nanoseconds: Float64Array
+  readonly #time: Float64Array
+  readonly #upperTime: Float64Array
+  /** Of the latest frame, nanoseconds since the first: by the mirror's clock, and by its arrival. */
+  readonly #lastStamp: Float64Array
+  readonly #lastArrival: Float64Array
+
+  constructor(sessions: number) {
+    this.#kind = new Uint8Array(sessions)
+    this.#isWide = new Uint8Array(sessions)
+    this.#seconds = new Float64Array(sessions)
+    this.#nanoseconds = new Float64Array(sessions)
+    this.#time = new Float64Array(sessions)
+    this.#upperTime = new Float64Array(sessions)
+    this.#lastStamp = new Float64Array(sessions)
+    this.#lastArrival = new Float64Array(sessions)
+  }
+
+  /** Gives the row the time of its mirror. */
+  stamp(session: number, notes: TunnelNotes, batch: FrameBatch, row: number): void {
+    const kind = 1 + notes.granularity * 3 + notes.upper
+    if (this.#kind[session] !== kind) {
+      this.#begin(session, kind, notes, batch, row)
+      return
+    }
+    const arrival =
+      (batch.seconds[row]! - this.#seconds[session]!) * NANOSECONDS +
+      (batch.nanoseconds[row]! - this.#nanoseconds[session]!)
+    const expected = this.#lastStamp[session]! + arrival - this.#lastArrival[session]!
+    const stamp = this.#sinceFirst(session, notes, expected)
+    if (Math.abs(stamp - expected) > STEP_NANOSECONDS) {
+      this.#begin(session, kind, notes, batch, row)
+      return
+    }
+    if (stamp >= this.#lastStamp[session]!) {
+      this.#lastStamp[session] = stamp
+      this.#lastArrival[session] = arrival
+    }
+    const total = this.#nanoseconds[session]! + stamp
+    const seconds = Math.floor(total / NANOSECONDS)
+    batch.seconds[row] = this.#seconds[session]! + seconds
+    batch.nanoseconds[row] = total - seconds * NANOSECONDS
+  }
+
+  #begin(session: number, kind: number, notes: TunnelNotes, batch: FrameBatch, row: number): void {
+    this.#kind[session] = kind
+    this.#isWide[session] = notes.time >= NANOSECONDS ? 1 : 0
+    this.#seconds[session] = batch.seconds[row]!
+    this.#nanoseconds[session] = batch.nanoseconds[row]!
+    this.#time[session] = notes.time
+    this.#upperTime[session] = notes.upperTime
+    this.#lastStamp[session] = 0
+    this.#lastArrival[session] = 0
+  }
+
+  /** Nanoseconds since the session's first frame. */
+  #sinceFirst(session: number, notes: TunnelNotes, expected: number): number {
+    const tick = TICK_NANOSECONDS[notes.granularity]!
+    const ticks = notes.time - this.#time[session]!
+    const upper = notes.upperTime - this.#upperTime[session]!
+    if (notes.upper === UPPER_SECONDS) return upper * NANOSECONDS + ticks * tick
+    if (notes.upper !== UPPER_ABSENT) return (upper * WORD + ticks) * tick
+    if (notes.time >= NANOSECONDS) this.#isWide[session] = 1
+    const isSecond = notes.granularity === GRANULARITY_IEEE_1588 && this.#isWide[session] === 0
+    const round = isSecond ? NANOSECONDS : WORD * tick
+    return ticks * tick + Math.round((expected - ticks * tick) / round) * round
+  }
+}
