@@ -6,6 +6,7 @@ import type { Sender, SinkThread } from '../thread/loop.ts'
 import { HEADER_BYTES, recordBytes } from './frame-queue.ts'
 import { Outage } from './outage.ts'
 import { type Pace, Pacer } from './pacer.ts'
+import { UnfinishedChecksums } from './unfinished-checksums.ts'
 
 /** Frames that are handed over together. */
 const ROWS = 256
@@ -47,6 +48,8 @@ export class DeviceSender implements Sender {
   readonly #words: Uint32Array
   readonly #offsets: Uint32Array = new Uint32Array(ROWS)
   readonly #lengths: Uint32Array = new Uint32Array(ROWS)
+  /** Looks at the first frame of each segment. */
+  readonly #unfinished: UnfinishedChecksums = new UnfinishedChecksums()
   #rows = 0
   #longest = 0
   #fits = 0
@@ -71,6 +74,10 @@ export class DeviceSender implements Sender {
   }
 
   add({ start, end }: RecordConsumer): void {
+    if (this.#unfinished.look(this.#thread.slab, start + HEADER_BYTES, this.#words[start >>> 2]!)) {
+      const text = 'Frames have unfinished checksums, which their senders left to a network card'
+      this.#thread.log('warn', `${text}: an IDS ignores such packets. --fix-checksums completes them.`)
+    }
     for (let at = start; at < end; ) {
       const length = this.#words[at >>> 2]!
       if (this.#pacer !== undefined) this.#waitForTurn(this.#pacer, at)
