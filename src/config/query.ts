@@ -1,0 +1,18 @@
+/** `key=value&key=value`, percent-decoded; a text tells what is wrong. `reserved`: keys that are said elsewhere. */
+export function parseQuery(query: string, reserved: readonly string[] = []): Record<string, string> | string {
+  const settings: Record<string, string> = {}
+  for (const pair of query.split('&').filter((part) => part !== '')) {
+    const at = pair.indexOf('=')
+    if (at < 1) return `"${pair}" is not key=value`
+    const key = pair.slice(0, at)
+    // An object would swallow it without a word.
+    if (key === '__proto__' || reserved.includes(key)) return `"${key}" is no setting`
+    if (Object.hasOwn(settings, key)) return `"${key}" is given twice`
+    try {
+      settings[key] = decodeURIComponent(pair.slice(at + 1))
+    } catch {
+      return `"${pair}" has a % that no two hex digits follow`
+    }
+  }
+  return settings
+}

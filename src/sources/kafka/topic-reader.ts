@@ -1,0 +1,166 @@
+import type { Consumer, EachBatchPayload } from 'kafkajs'
+import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, Failure } from '../../config/terms/failure.ts'
+import type { FrameBatch } from '../../frames/frame-batch.ts'
+import { readAccess } from '../../kafka/access-options.ts'
+import { createConsumer } from '../../kafka/client.ts'
+import { describeKafkaError } from '../../kafka/describe.ts'
+import type { KafkaListen } from '../../kafka/listen.ts'
+import type { Source, SourceContext } from '../source.ts'
+import { RecordUnpacker } from './record-unpacker.ts'
+
+const HEARTBEAT_MS = 2000
+
+/** Offsets by partition: of each the first that was not received yet. */
+type Place = ReadonlyMap<number, string>
+
+/** One member of a consumer group, on one topic. */
+class TopicReader implements Source {
+  readonly description: readonly string[]
+  readonly warnings: readonly string[] = []
+  readonly #consumer: Consumer
+  readonly #listen: KafkaListen
+  readonly #context: SourceContext
+  readonly #unpacker: RecordUnpacker
+  /** What the client has fetched of one partition, and the next record of it. */
+  #fetched: { readonly payload: EachBatchPayload; next: number; done(): void } | undefined
+  #place: Map<number, string> = new Map()
+  #wake: () => void = () => {}
+  #lastHeartbeat = 0
+  #isClosed = false
+
+  constructor(consumer: Consumer, listen: KafkaListen, context: SourceContext) {
+    this.#consumer = consumer
+    this.#listen = listen
+    this.#context = context
+    this.#unpacker = new RecordUnpacker(context)
+    this.description = [`${listen.brokers.join(',')}/${listen.topic} (kafka, group ${listen.group})`]
+  }
+
+  async open(): Promise<void> {
+    const consumer = this.#consumer
+    const { topic, from } = this.#listen
+    await consumer.connect()
+    await consumer.subscribe({ topics: [topic], fromBeginning: from === 'earliest' })
+    consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+      const mine = new Set(payload.memberAssignment[topic] ?? [])
+      // What is not ours any more must not be committed: it would take its new reader back.
+      for (const partition of this.#place.keys()) if (!mine.has(partition)) this.#place.delete(partition)
+      this.#context.say(`Reading partitions ${[...mine].join(', ') || '(none)'} of ${topic}.`, 'info')
+    })
+    consumer.on(consumer.events.CRASH, ({ payload: { error } }) => {
+      this.#context.say(`Reading ${topic} is interrupted: ${describeKafkaError(error).text}`)
+    })
+    await consumer.run({
+      autoCommit: false,
+      eachBatchAutoResolve: false,
+      eachBatch: (payload) => this.#offer(payload),
+    })
+  }
+
+  async receive(batch: FrameBatch, maxRows: number, milliseconds: number): Promise<number> {
+    batch.count = 0
+    if (this.#fetched === undefined) await this.#arrival(milliseconds)
+    this.#unpacker.begin(batch, maxRows)
+    while (this.#fetched !== undefined && this.#unpacker.hasRoom) {
+      const { payload, next, done } = this.#fetched
+      const { messages, partition } = payload.batch
+      const message = messages[next]
+      if (message !== undefined && !this.#unpacker.take(message)) break
+      if (message !== undefined) {
+        const { offset } = message
+        payload.resolveOffset(offset)
+        this.#place.set(partition, String(BigInt(offset) + 1n))
+        this.#fetched.next++
+      }
+      if (this.#fetched.next < messages.length) continue
+      this.#fetched = undefined
+      done()
+    }
+    await this.#heartbeat()
+    return batch.count
+  }
+
+  kernelDrops(): number {
+    return 0
+  }
+
+  mark(): Place {
+    return new Map(this.#place)
+  }
+
+  async settled(place: Place): Promise<void> {
+    const { topic } = this.#listen
+    const offsets = [...place]
+      .filter(([partition]) => this.#place.has(partition))
+      .map(([partition, offset]) => ({ topic, partition, offset }))
+    if (offsets.length === 0) return
+    try {
+      await this.#consumer.commitOffsets(offsets)
+    } catch {
+      // The group is being rebalanced, or the coordinator is away: what is not committed is read again.
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#fetched?.done()
+    this.#fetched = undefined
+    await this.#consumer.disconnect().catch(() => {})
+  }
+
+  /** Holds the client until every record of what it has fetched was received. */
+  async #offer(payload: EachBatchPayload): Promise<void> {
+    if (this.#isClosed) return
+    await new Promise<void>((done) => {
+      this.#fetched = { payload, next: 0, done }
+      this.#wake()
+    })
+  }
+
+  async #arrival(milliseconds: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve
+      timer = setTimeout(resolve, milliseconds)
+    })
+    clearTimeout(timer)
+  }
+
+  /** While sinks take their time; the client itself does it between what it fetches. */
+  async #heartbeat(): Promise<void> {
+    if (this.#fetched === undefined || performance.now() - this.#lastHeartbeat < HEARTBEAT_MS) return
+    this.#lastHeartbeat = performance.now()
+    try {
+      await this.#fetched.payload.heartbeat()
+    } catch {
+      // The group gives its partitions out anew. What is left of this one's records is somebody's, perhaps ours, to read again.
+      const fetched = this.#fetched
+      this.#fetched = undefined
+      fetched?.done()
+    }
+  }
+}
+
+/** Joins the group. @throws Failure */
+export async function openTopic(listen: KafkaListen, context: SourceContext): Promise<Source> {
+  const consumer = createConsumer(readAccess(listen.brokers, listen.access), listen.group)
+  const reader = new TopicReader(consumer, listen, context)
+  try {
+    await reader.open()
+    return reader
+  } catch (error) {
+    await reader.close()
+    const { trouble, text } = describeKafkaError(error)
+    const where = `Kafka at ${listen.brokers.join(',')}`
+    if (trouble === 'credentials' || trouble === 'forbidden') {
+      const mend = 'Look at sasl=, user= and the password, and at what the user may read.'
+      throw new Failure(EXIT_NO_PERMISSION, `${where} refuses: ${text}.`, mend)
+    }
+    if (trouble === 'no-topic') {
+      const mend = `kcat -b ${listen.brokers[0]} -L lists those it has.`
+      throw new Failure(EXIT_UNAVAILABLE, `${where} has no topic ${listen.topic}.`, mend)
+    }
+    const mend = 'Is the address right, the broker running, TLS on both sides or on none?'
+    throw new Failure(EXIT_UNAVAILABLE, `${where} cannot be reached: ${text}.`, mend)
+  }
+}
