@@ -47,7 +47,7 @@ function createProgram(exit: (code: number) => void): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'mirror-collector: ')) })
     .option(
       '--listen <address>',
-      `[ENCAP://][HOST]:PORT, again for more (default :4789, both address families); ENCAP: ${encapsulations()}`,
+      `[ENCAP://][HOST]:PORT, again for more (default :4789, both address families); ENCAP: ${encapsulations()}; or kafka:HOST:PORT/TOPIC?group=NAME`,
       collectValues,
     )
     .addOption(

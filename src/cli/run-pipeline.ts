@@ -5,6 +5,7 @@ import { compileWish } from '../pipeline/filter-wish.ts'
 import type { PipelineOptions } from '../pipeline/plan.ts'
 import { Supervisor } from '../pipeline/supervisor.ts'
 import type { SinkWish } from '../sinks/sink.ts'
+import { sourceType } from '../sources/registry.ts'
 import type { SourcePlan } from '../sources/source.ts'
 import { closingLines, type Report } from '../telemetry/report.ts'
 import { writeToStandardError } from './logger.ts'
@@ -60,7 +61,7 @@ export async function runPipeline(
   log: Logger,
   announce: (description: readonly string[]) => void,
 ): Promise<Outcome> {
-  const live = source.engine !== 'file'
+  const live = sourceType(source.engine).canWait !== true
   const wishes = sinkWishes(run, live)
   const quarantine = run.quarantine && sinkWish(run.quarantine, '--quarantine', live)
   const file = reportFile(source, run)

@@ -1,11 +1,31 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
+import type { KafkaListen } from '../kafka/listen.ts'
 import type { Listener } from '../sources/source.ts'
 import { ENCAPSULATIONS, encapsulationNamed, encapsulationOfPort } from '../wire/registry.ts'
+import { KAFKA_PREFIX, parseKafkaListen } from './kafka-listen.ts'
 import { problem } from './terms/problem.ts'
 
 const HOW = 'Write [ENCAP://][HOST]:PORT, e.g. :4789, 10.0.0.2:4789, [2001:db8::2]:4789 or vxlan://:5000.'
 const LARGEST_PORT = 65_535
+
+/** What is collected from: a listener, or a topic that another collector wrote to. */
+export type ListenWish = Listener | KafkaListen
+
+export function isKafka(wish: ListenWish): wish is KafkaListen {
+  return 'topic' in wish
+}
+
+export function networkListeners(wishes: readonly ListenWish[]): Listener[] {
+  return wishes.filter((wish): wish is Listener => !isKafka(wish))
+}
+
+export const listenWish: z.ZodType<ListenWish, string> = z.string().transform((text, context) => {
+  const result = text.startsWith(KAFKA_PREFIX) ? parseKafkaListen(text) : parseListen(text)
+  if (typeof result !== 'string') return result
+  context.addIssue(result.includes('\n') ? result : problem(result, HOW))
+  return z.NEVER
+})
 
 /** `[ENCAP://][HOST]:PORT`; the encapsulation defaults by the port, the port by the encapsulation. */
 export const listener: z.ZodType<Listener, string> = z.string().transform((text, context) => {

@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { CidrList } from '../frames/cidr-list.ts'
 import type { Listener } from '../sources/source.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
-import { listener } from './listen.ts'
+import { isKafka, type ListenWish, listener, listenWish, networkListeners } from './listen.ts'
 import { quarantine } from './quarantine.ts'
 import { sinkText } from './sink-wish.ts'
 import { idRanges } from './terms/id-ranges.ts'
@@ -75,7 +75,11 @@ const pipelineOptions = {
 export const collectOptions = z.strictObject({
   ...pipelineOptions,
   listen: z
-    .array(listener)
+    .array(listenWish)
+    .refine(
+      (wishes) => wishes.length === 1 || !wishes.some(isKafka),
+      problem('a topic beside other things to listen on', 'Run a collector for each.'),
+    )
     .refine(areDistinct, problem('the same address and port twice', 'Give each --listen once.'))
     .refine(
       takesEachPacketOnce,
@@ -109,16 +113,16 @@ export function parseOptions<Schema extends z.ZodType>(schema: Schema, given: un
 }
 
 /** Port 0 lets the kernel choose, and it chooses different ones. */
-function areDistinct(listeners: readonly Listener[]): boolean {
-  const named = listeners
+function areDistinct(wishes: readonly ListenWish[]): boolean {
+  const named = networkListeners(wishes)
     .filter(({ port }) => port !== 0)
     .map((each) => `${protocolOf(each)} ${each.host ?? '*'} ${each.port}`)
   return new Set(named).size === named.length
 }
 
 /** The kernel refuses a UDP port twice, but every raw socket gets a copy of its own. The same host twice is refused above. */
-function takesEachPacketOnce(listeners: readonly Listener[]): boolean {
-  const raw = listeners.filter((each) => protocolOf(each) !== undefined)
+function takesEachPacketOnce(wishes: readonly ListenWish[]): boolean {
+  const raw = networkListeners(wishes).filter((each) => protocolOf(each) !== undefined)
   return !raw.some((one) =>
     raw.some((other) => one !== other && protocolOf(one) === protocolOf(other) && covers(one.host, other.host)),
   )

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { SINKS, sinkTypeNamed } from '../sinks/registry.ts'
 import type { SinkType, SinkWish } from '../sinks/sink.ts'
+import { parseQuery } from './query.ts'
 import { idRanges } from './terms/id-ranges.ts'
 import { problem } from './terms/problem.ts'
 import { byteSize } from './terms/units.ts'
@@ -46,7 +47,7 @@ function parseSink(text: string): SinkText | string[] {
     const types = SINKS.map((sink) => sink.type).join(', ')
     return [problem(`"${text}" names no kind of sink`, `There are: ${types}; write e.g. ${SINKS[0]!.example}.`)]
   }
-  const settings = parseQuery(query)
+  const settings = parseQuery(query, NO_SETTINGS)
   if (typeof settings === 'string') return [problem(`"${text}": ${settings}`, `Write e.g. ${type.example}.`)]
   if (target !== undefined && !type.takesTarget) return [problem(`"${text}": ${type.type} takes no target`, HOW_PLAIN)]
   const common = commonOptions.safeParse(settings)
@@ -66,36 +67,8 @@ function parseSink(text: string): SinkText | string[] {
 }
 
 const HOW_PLAIN = 'Write its name alone.'
-/** The target stands in front of `?`; an object would swallow the other without a word. */
-const NO_SETTINGS: readonly string[] = ['target', '__proto__']
-
-function parseQuery(query: string): Record<string, string> | string {
-  const settings: Record<string, string> = {}
-  for (const pair of pairsOf(query)) {
-    const at = pair.indexOf('=')
-    if (at < 1) return `"${pair}" is not key=value`
-    const key = pair.slice(0, at)
-    if (NO_SETTINGS.includes(key)) return `"${key}" is no setting`
-    if (Object.hasOwn(settings, key)) return `"${key}" is given twice`
-    try {
-      settings[key] = decodeURIComponent(pair.slice(at + 1))
-    } catch {
-      return `"${pair}" has a % that no two hex digits follow; %25 is the sign itself`
-    }
-  }
-  return settings
-}
-
-/** An `&` stands between settings where `key=` follows; inside a filter, as in `tcp[13] & 2 != 0`, it is the filter's. */
-function pairsOf(query: string): string[] {
-  const pairs: string[] = []
-  for (const part of query.split('&')) {
-    const last = pairs.length - 1
-    if (last >= 0 && pairs[last]!.startsWith('filter=') && !/^[a-z][a-z-]*=/.test(part)) pairs[last] += `&${part}`
-    else pairs.push(part)
-  }
-  return pairs.map((pair) => pair.replace(/&+$/, '')).filter((pair) => pair !== '')
-}
+/** The target stands in front of `?`. */
+const NO_SETTINGS: readonly string[] = ['target']
 
 function describe(text: string, type: SinkType<unknown>, issue: z.core.$ZodIssue): string {
   const [what = '', mend] = issue.message.split('\n')

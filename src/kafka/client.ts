@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { type Consumer, Kafka, type KafkaConfig, logLevel } from 'kafkajs'
+import { type Consumer, type EachBatchPayload, Kafka, type KafkaConfig, type KafkaMessage, logLevel } from 'kafkajs'
 import type { KafkaAccess } from './access.ts'
 
 // The parts of kafkajs that its public door does not lead to; the exact version is pinned. Its producer would encode
@@ -92,8 +92,13 @@ function kafkaConfig(access: KafkaAccess): KafkaConfig {
   }
 }
 
-/** A consumer of kafkajs's, as it comes. `instance`: tells this member of the group from others in the broker's lists. */
-export function createConsumer(access: KafkaAccess, groupId: string): Consumer {
+/** kafkajs's own, under names that no other file has to import it for. */
+export type TopicConsumer = Consumer
+export type FetchedRecords = EachBatchPayload
+export type TopicRecord = KafkaMessage
+
+/** A member of a consumer group. A pause of 10 s in its heartbeats, and its partitions are others'. */
+export function createConsumer(access: KafkaAccess, groupId: string): TopicConsumer {
   return new Kafka(kafkaConfig(access)).consumer({
     groupId,
     allowAutoTopicCreation: false,

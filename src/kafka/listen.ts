@@ -15,10 +15,7 @@ export interface KafkaListen {
 /** What may stand behind `?`. */
 export const listenSettings = z
   .strictObject({
-    group: z
-      .string()
-      .min(1, problem('the group has no name', 'Write e.g. group=ids.'))
-      .default('mirror-collector'),
+    group: z.string().min(1, problem('the group has no name', 'Write e.g. group=ids.')).default('mirror-collector'),
     from: z.enum(['earliest', 'latest']).default('earliest'),
     ...accessSettings,
   })

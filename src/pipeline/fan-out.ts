@@ -61,6 +61,11 @@ export class FanOut {
     for (let i = 0; i < this.#outlets.length; i++) this.#outlets[i]!.sink.flush()
   }
 
+  /** For each sink: frames that it has taken on so far, or, `ended`, that have come to their end there. */
+  totals(ended: boolean): number[] {
+    return this.#outlets.map(({ counters }) => (ended ? counters.ended : counters.taken))
+  }
+
   close(): void {
     for (const outlet of this.#outlets) outlet.sink.close()
   }

@@ -32,6 +32,7 @@ export class Pipeline {
   readonly peers: PeerTable | undefined
   readonly #tunnelCounts: TunnelCounts
   readonly #outer: OuterStep | undefined
+  readonly #isDecapsulated: boolean
   readonly #decapsulate: DecapsulateStep
   readonly #admit: AdmitStep
   readonly #rebuild: RebuildStep
@@ -53,6 +54,7 @@ export class Pipeline {
       const reassembler = new Reassembler(batch.bytes, source.slabBytes(plan.source), slots)
       this.#outer = new OuterStep(outerTunnels(plan.source.listeners), this.peers, reassembler, this.counters)
     }
+    this.#isDecapsulated = source.isDecapsulated ?? false
     this.#decapsulate = new DecapsulateStep(
       { strict: plan.strict, greKeyMode: plan.greKeyMode },
       new NestedTunnels(plan.depth, plan.source.listeners),
@@ -86,6 +88,11 @@ export class Pipeline {
     this.#outer?.endBatch()
   }
 
+  /** For each sink: frames that it has taken on so far, or, `ended`, that have come to their end there. */
+  sinkTotals(ended: boolean): number[] {
+    return this.#fanOut.totals(ended)
+  }
+
   flush(): void {
     this.#fanOut.flush()
     this.#refused?.flush()
@@ -116,8 +123,10 @@ export class Pipeline {
       const outer = this.#outer.judge(batch, row)
       if (outer !== OK) return outer
     }
-    const tunnel = this.#decapsulate.judge(batch, row)
-    if (tunnel !== OK) return tunnel
+    if (!this.#isDecapsulated) {
+      const tunnel = this.#decapsulate.judge(batch, row)
+      if (tunnel !== OK) return tunnel
+    }
     const admission = this.#admit.judge(batch, row)
     if (admission !== OK) return admission
     const rebuilt = this.#rebuild.judge(batch, row)

@@ -6,6 +6,7 @@ import { PeerTable } from '../frames/peer-table.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
 import { QUARANTINE, sinkType } from '../sinks/registry.ts'
 import type { OpenSink, SinkType, SinkWish } from '../sinks/sink.ts'
+import { sourceType } from '../sources/registry.ts'
 import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
 import { buildReport, type Report } from '../telemetry/report.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../wire/link-type.ts'
@@ -160,7 +161,7 @@ export class Supervisor {
         common: wish.common,
         slab: slab.memory,
         ...slab.sinkParts[i]!,
-        live: options.source.engine !== 'file',
+        live: sourceType(options.source.engine).canWait !== true,
         rawIp: options.ipFrames === 'raw',
         pipelineCounters: this.#counters.memory,
         peers,

@@ -6,6 +6,7 @@ import { sourceType } from '../sources/registry.ts'
 import { END_OF_SOURCE, type Source } from '../sources/source.ts'
 import { Pipeline } from './pipeline.ts'
 import { CONTROL_STOP, type PipelinePlan, type WorkerMessage } from './plan.ts'
+import { Settling } from './settling.ts'
 
 /** How long a receive may wait: the longest that a request to stop can go unseen. */
 const DEADLINE_MS = 100
@@ -49,7 +50,9 @@ class PipelineWorker {
         say: (text, level = 'warn') => post({ kind: 'notice', level, text }),
       })
       post({ kind: 'ready', description: source.description, warnings: source.warnings })
-      await this.#collect(source)
+      const settling = new Settling(this.#pipeline, source)
+      await this.#collect(source, settling)
+      await settling.finish()
       this.#askTheKernel(source)
     } finally {
       await source?.close()
@@ -59,7 +62,7 @@ class PipelineWorker {
     post({ kind: 'finished', problem: source.problem })
   }
 
-  async #collect(source: Source): Promise<void> {
+  async #collect(source: Source, settling: Settling): Promise<void> {
     const { counters } = this.#pipeline
     const { settleMs = 0 } = sourceType(this.#plan.source.engine)
     while (counters.delivered < this.#plan.count) {
@@ -73,6 +76,7 @@ class PipelineWorker {
       const now = performance.now()
       if (received === 0 || now - this.#lastFlush >= FLUSH_MS) {
         this.#pipeline.flush()
+        await settling.look()
         this.#askTheKernel(source)
         this.#lastFlush = now
       }

@@ -3,13 +3,14 @@ import { systemCallsUnavailable } from '../dgram-extended/libc.ts'
 import { packetSocketsUnavailable } from '../dgram-extended/packet-ring.ts'
 import { dgramSource } from './dgram/dgram-source.ts'
 import { fileSource } from './file/file-source.ts'
+import { kafkaSource } from './kafka/kafka-source.ts'
 import { ringInterfaces } from './ring/interfaces.ts'
 import { ringSource } from './ring/ring-source.ts'
 import type { Engine, Listener, NoticeLevel, SourceType } from './source.ts'
 import { udpSource } from './udp/udp-source.ts'
 
 /** Every kind of source there is: one line each. */
-const SOURCES: readonly SourceType[] = [udpSource, ringSource, dgramSource, fileSource]
+const SOURCES: readonly SourceType[] = [udpSource, ringSource, dgramSource, fileSource, kafkaSource]
 
 export function sourceType(engine: Engine): SourceType {
   return SOURCES.find((source) => source.engine === engine)!

@@ -1,5 +1,6 @@
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { PeerTable } from '../frames/peer-table.ts'
+import type { KafkaListen } from '../kafka/listen.ts'
 
 /** Where frames come from. Belongs to one worker thread, from open to close. */
 export interface Source {
@@ -17,6 +18,10 @@ export interface Source {
   /** Of a ring: how often it was full since open, and how often an interface it listens on went away or down. */
   freezes?(): number
   interfaceLosses?(): number
+  /** A source whose place is kept elsewhere: what was received so far. */
+  mark?(): unknown
+  /** Every sink has written, or counted as lost, what `mark` stands for: the place may be kept. */
+  settled?(mark: unknown): Promise<void>
   /** After the end: what was wrong with the input, if anything. */
   readonly problem?: string | undefined
   close(): void | Promise<void>
@@ -34,7 +39,7 @@ export interface Listener {
   readonly port: number
 }
 
-export type Engine = 'udp' | 'ring' | 'dgram' | 'file'
+export type Engine = 'udp' | 'ring' | 'dgram' | 'file' | 'kafka'
 
 /** What a source is made from. Crosses from the main thread to the worker. */
 export interface SourcePlan {
@@ -46,6 +51,7 @@ export interface SourcePlan {
   readonly interface?: string | undefined
   /** A capture file, or `-`. */
   readonly file?: string | undefined
+  readonly kafka?: KafkaListen | undefined
 }
 
 /** What a source gets from the worker that owns it. */
@@ -67,6 +73,10 @@ export interface SourceType {
   readonly engine: Engine
   /** Packets come with their outer headers, which the pipeline has to take off, or already without. */
   readonly outerHeaders: boolean
+  /** Frames come as a collector delivered them, without a tunnel; absent = in one. */
+  readonly isDecapsulated?: boolean
+  /** Nothing is lost while sinks hold it up; absent = it is. */
+  readonly canWait?: boolean
   /** Rows of a batch. */
   readonly batchRows: number
   /** What is still taken after a request to stop: nothing, all that waits, or what had arrived by then as the time stamps tell. */

@@ -133,6 +133,16 @@ export class SinkCounters {
     return this.#words[BYTES]!
   }
 
+  /** Frames that went into the queue. Exact in the pipeline's thread. */
+  get taken(): number {
+    return this.#words[OFFERED]! - this.#words[NOT_SELECTED]! - this.#words[OVERFLOW]!
+  }
+
+  /** Of those, in order, the ones that have come to their end. */
+  get ended(): number {
+    return this.#words[WRITTEN]! + this.#words[ERROR]! + this.#words[UNFIT]! + this.#words[SPOOLED]!
+  }
+
   addOffered(frames: number): void {
     this.#words[OFFERED]! += frames
   }

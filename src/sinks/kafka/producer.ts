@@ -113,7 +113,7 @@ export class KafkaProducer implements Sender {
         if (topic.partitions === 0) await this.#find(topic)
         if (topic.partitions === 0) this.#homeless++
         else this.#append(topic, at)
-        if (!this.#outbox.hasRoom) await this.#outbox.room(this.#isOver(PATIENCE_MS))
+        if (!this.#outbox.hasRoom) await this.#outbox.room(this.#isOver(Number.POSITIVE_INFINITY))
       }
     }
   }
@@ -184,7 +184,7 @@ export class KafkaProducer implements Sender {
 
   /** A new topic: asks for it until the cluster answers, or the program ends. */
   async #find(topic: Topic): Promise<void> {
-    const isOver = this.#isOver(PATIENCE_MS)
+    const isOver = this.#isOver(Number.POSITIVE_INFINITY)
     while (!isOver()) {
       try {
         return await this.#topics.find(topic)
@@ -214,7 +214,7 @@ export class KafkaProducer implements Sender {
       }
       const stalled = performance.now() - since
       if (this.#thread.isHurried) return stalled > HURRIED_PATIENCE_MS
-      return this.#thread.wiring.live ? false : stalled > patienceMs
+      return stalled > patienceMs
     }
   }
 

@@ -67,6 +67,7 @@ function took(batch: FrameBatch, rows: number | undefined): number {
 export const fileSource: SourceType = {
   engine: 'file',
   outerHeaders: true,
+  canWait: true,
   drain: 'nothing',
   batchRows: BATCH_ROWS,
   slabBytes: () => WINDOW_BYTES,

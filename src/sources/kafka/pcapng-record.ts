@@ -34,7 +34,11 @@ interface Tunnel {
 }
 
 export function isPcapng(value: Buffer): boolean {
-  return value.length >= SMALLEST_BLOCK && value.readUInt32LE(0) === SECTION_HEADER && value.readUInt32LE(BODY) === BYTE_ORDER_MAGIC
+  return (
+    value.length >= SMALLEST_BLOCK &&
+    value.readUInt32LE(0) === SECTION_HEADER &&
+    value.readUInt32LE(BODY) === BYTE_ORDER_MAGIC
+  )
 }
 
 /** A record's value that is a capture file of many frames. */
@@ -80,7 +84,16 @@ export class PcapngRecord {
     const seconds = quotient * 65_536 + Math.floor(rest / NANOSECONDS)
     const { encapsulation, tunnelId } = tunnel
     const wireLength = value.readUInt32LE(at + 24)
-    return columns.add(value, at + PACKET_BYTES, captured, wireLength, seconds, rest % NANOSECONDS, encapsulation, tunnelId)
+    return columns.add(
+      value,
+      at + PACKET_BYTES,
+      captured,
+      wireLength,
+      seconds,
+      rest % NANOSECONDS,
+      encapsulation,
+      tunnelId,
+    )
   }
 }
 
@@ -91,7 +104,8 @@ function readTunnel(value: Buffer, start: number, end: number): Tunnel {
     const length = value.readUInt16LE(at + 2)
     if (code === 0 || at + 4 + length > end) break
     if (code === IF_NAME) {
-      const [, name = '', tunnelId = '0'] = /^(.*)-(\d{1,10})$/.exec(value.toString('latin1', at + 4, at + 4 + length)) ?? []
+      const [, name = '', tunnelId = '0'] =
+        /^(.*)-(\d{1,10})$/.exec(value.toString('latin1', at + 4, at + 4 + length)) ?? []
       return { encapsulation: Math.max(0, encapsulationNamed(name)), tunnelId: Number(tunnelId) }
     }
     at += 4 + ((length + 3) & ~3)

@@ -1,7 +1,7 @@
-import type { KafkaMessage } from 'kafkajs'
 import { addressBytes } from '../../frames/cidr-list.ts'
 import type { FrameBatch } from '../../frames/frame-batch.ts'
 import { PEER_OTHER } from '../../frames/peer-table.ts'
+import type { TopicRecord } from '../../kafka/client.ts'
 import {
   HEADER_ENCAPSULATION,
   HEADER_ORIGINAL_LENGTH,
@@ -47,7 +47,7 @@ export class RecordUnpacker implements PcapngColumns {
   }
 
   /** False when the record, or the rest of it, has to wait for the next batch. */
-  take(message: KafkaMessage): boolean {
+  take(message: TopicRecord): boolean {
     const value = message.value ?? Buffer.alloc(0)
     const { headers } = message
     const hasOwnHeaders = headers?.[HEADER_TIME] !== undefined || headers?.[HEADER_ORIGINAL_LENGTH] !== undefined
@@ -91,7 +91,7 @@ export class RecordUnpacker implements PcapngColumns {
     return true
   }
 
-  #takeFrame(message: KafkaMessage, value: Buffer): boolean {
+  #takeFrame(message: TopicRecord, value: Buffer): boolean {
     const { headers, key } = message
     const time = text(headers?.[HEADER_TIME])
     let seconds: number

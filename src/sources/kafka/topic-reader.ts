@@ -1,8 +1,7 @@
-import type { Consumer, EachBatchPayload } from 'kafkajs'
 import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, Failure } from '../../config/terms/failure.ts'
 import type { FrameBatch } from '../../frames/frame-batch.ts'
 import { readAccess } from '../../kafka/access-options.ts'
-import { createConsumer } from '../../kafka/client.ts'
+import { createConsumer, type FetchedRecords, type TopicConsumer } from '../../kafka/client.ts'
 import { describeKafkaError } from '../../kafka/describe.ts'
 import type { KafkaListen } from '../../kafka/listen.ts'
 import type { Source, SourceContext } from '../source.ts'
@@ -17,18 +16,18 @@ type Place = ReadonlyMap<number, string>
 class TopicReader implements Source {
   readonly description: readonly string[]
   readonly warnings: readonly string[] = []
-  readonly #consumer: Consumer
+  readonly #consumer: TopicConsumer
   readonly #listen: KafkaListen
   readonly #context: SourceContext
   readonly #unpacker: RecordUnpacker
   /** What the client has fetched of one partition, and the next record of it. */
-  #fetched: { readonly payload: EachBatchPayload; next: number; done(): void } | undefined
+  #fetched: { readonly payload: FetchedRecords; next: number; done(): void } | undefined
   #place: Map<number, string> = new Map()
   #wake: () => void = () => {}
   #lastHeartbeat = 0
   #isClosed = false
 
-  constructor(consumer: Consumer, listen: KafkaListen, context: SourceContext) {
+  constructor(consumer: TopicConsumer, listen: KafkaListen, context: SourceContext) {
     this.#consumer = consumer
     this.#listen = listen
     this.#context = context
@@ -48,6 +47,8 @@ class TopicReader implements Source {
       this.#context.say(`Reading partitions ${[...mine].join(', ') || '(none)'} of ${topic}.`, 'info')
     })
     consumer.on(consumer.events.CRASH, ({ payload: { error } }) => {
+      // A group's first member meets a coordinator that is being chosen.
+      if (/coordinator/i.test(error.message)) return
       this.#context.say(`Reading ${topic} is interrupted: ${describeKafkaError(error).text}`)
     })
     await consumer.run({
@@ -109,7 +110,7 @@ class TopicReader implements Source {
   }
 
   /** Holds the client until every record of what it has fetched was received. */
-  async #offer(payload: EachBatchPayload): Promise<void> {
+  async #offer(payload: FetchedRecords): Promise<void> {
     if (this.#isClosed) return
     await new Promise<void>((done) => {
       this.#fetched = { payload, next: 0, done }

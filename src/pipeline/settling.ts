@@ -1,0 +1,50 @@
+import { setTimeout } from 'node:timers/promises'
+import type { Source } from '../sources/source.ts'
+import type { Pipeline } from './pipeline.ts'
+
+/** At the end: how long the sinks may take for what they have, before a place that others keep is left where it was. */
+const PATIENCE_MS = 10_000
+const LOOK_MS = 10
+
+/** Tells a source whose place is kept elsewhere how far every sink is: what is written twice is better than what is lost. */
+export class Settling {
+  readonly #pipeline: Pipeline
+  readonly #source: Source
+  #mark: unknown
+  /** By sink: frames it had been given when the mark was made; undefined = no mark. */
+  #goal: readonly number[] | undefined
+
+  constructor(pipeline: Pipeline, source: Source) {
+    this.#pipeline = pipeline
+    this.#source = source
+  }
+
+  /** Called after the sinks were asked to send what they have. */
+  async look(): Promise<void> {
+    if (this.#source.mark === undefined) return
+    if (this.#goal !== undefined) {
+      if (!this.#isReached(this.#goal)) return
+      await this.#source.settled?.(this.#mark)
+    }
+    this.#mark = this.#source.mark()
+    this.#goal = this.#pipeline.sinkTotals(false)
+  }
+
+  /** No frame follows: waits for the sinks, then keeps the place. */
+  async finish(): Promise<void> {
+    if (this.#source.mark === undefined) return
+    this.#pipeline.flush()
+    const mark = this.#source.mark()
+    const goal = this.#pipeline.sinkTotals(false)
+    const deadline = performance.now() + PATIENCE_MS
+    while (!this.#isReached(goal)) {
+      if (performance.now() > deadline) return
+      await setTimeout(LOOK_MS)
+    }
+    await this.#source.settled?.(mark)
+  }
+
+  #isReached(goal: readonly number[]): boolean {
+    return this.#pipeline.sinkTotals(true).every((ended, i) => ended >= goal[i]!)
+  }
+}

@@ -1,0 +1,142 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect } from 'vitest'
+import { type Collector, expectBalance, startCollector } from '../../support/collector.ts'
+import { runCommand } from '../../support/command.ts'
+import { KafkaBroker } from '../../support/kafka/broker.ts'
+import { freshTopic } from '../../support/kafka/topic.ts'
+import { requires, unmet } from '../../support/requirements.ts'
+import { numberedDatagrams, numberOf, send } from '../../support/sender.ts'
+import { framesOf } from '../../support/tshark.ts'
+import { until } from '../../support/waiting.ts'
+
+const GOLDEN = new URL('../../golden/', import.meta.url).pathname
+const it = requires('build', 'kafka', 'tshark')
+const folder = mkdtempSync(join(tmpdir(), 'read-back-'))
+const running: Collector[] = []
+
+let broker: KafkaBroker
+beforeAll(async () => {
+  if (unmet('kafka').length === 0) broker = await KafkaBroker.start()
+}, 120_000)
+afterAll(async () => {
+  for (const collector of running) await collector.dispose()
+  rmSync(folder, { recursive: true, force: true })
+  await broker?.dispose()
+})
+
+async function start(...args: string[]): Promise<Collector> {
+  const collector = await startCollector(args)
+  running.push(collector)
+  return collector
+}
+
+async function topicOf(partitions = 1): Promise<string> {
+  const topic = freshTopic()
+  await broker.createTopic(topic, partitions)
+  return `kafka:${broker.address}/${topic}`
+}
+
+it.each([
+  ['kernel-vlan', 'frame'],
+  ['snap-length', 'frame'],
+  ['kernel-vlan', 'pcapng'],
+  ['snap-length', 'pcapng'],
+])('%s through format=%s comes back as if there had been no Kafka', async (capture, format) => {
+  const topic = await topicOf()
+  const input = join(GOLDEN, `${capture}.pcap`)
+  const direct = join(folder, `${capture}-${format}-direct.pcap`)
+  const back = join(folder, `${capture}-${format}-back.pcap`)
+  const ended = runCommand(['decap', input, '--out', `pcap:${direct}`, '--out', `${topic}?format=${format}`])
+  expect(ended.exitCode).toBe(0)
+  const expected = framesOf(direct)
+  const reader = await start(
+    '--listen',
+    `${topic}?group=back`,
+    '--out',
+    `pcap:${back}`,
+    '--count',
+    `${expected.length}`,
+  )
+  expect(await reader.exit()).toBe(0)
+  expectBalance(reader.report())
+  expect(framesOf(back)).toEqual(expected)
+})
+
+it('--vni, --allow-from and {vni} know what the frames came in', async () => {
+  const topic = await topicOf()
+  const ended = runCommand(['decap', join(GOLDEN, 'kernel-ipv4.pcap'), '--out', topic])
+  expect(ended.exitCode).toBe(0)
+  const path = join(folder, '{encap}-{vni}.pcap')
+  const reader = await start(
+    '--listen',
+    topic,
+    '--allow-from',
+    '10.99.0.1',
+    '--vni',
+    '42',
+    '--out',
+    `pcap:${path}`,
+    '--count',
+    '5',
+  )
+  expect(await reader.exit()).toBe(0)
+  expect(framesOf(join(folder, 'vxlan-42.pcap'))).toEqual(
+    framesOf(join(GOLDEN, 'kernel-ipv4.inner.pcap')).map((frame, i) => {
+      const { seconds, nanoseconds } = framesOf(join(GOLDEN, 'kernel-ipv4.pcap'))[i]!
+      return { ...frame, seconds, nanoseconds }
+    }),
+  )
+  const other = await start(
+    '--listen',
+    `${topic}?group=other`,
+    '--allow-from',
+    '10.98.0.0/16',
+    '--out',
+    'null',
+    '--duration',
+    '5s',
+  )
+  await until('all frames are judged', async () => (await other.statistics()).received === 5)
+  await other.stop()
+  expect(other.report().dropped).toEqual({ 'source-not-allowed': 5 })
+})
+
+it('a reader that is killed loses nothing: what its sinks had not written is read again', async () => {
+  const topic = await topicOf(3)
+  const frames = 10_000
+  const sender = await start('--listen', 'vxlan://127.0.0.1:0', '--out', topic)
+  const port = sender.ports[0]!
+  for (let first = 0; first < frames; first += 1000) {
+    await send(numberedDatagrams(1000, { first }), port)
+    await until('the frames have arrived', async () => (await sender.statistics()).received >= first + 1000)
+  }
+  await sender.stop()
+  expect(sender.report().sinks[0]).toMatchObject({ written: frames, dropped: {} })
+
+  const files = [join(folder, 'killed.pcap'), join(folder, 'second.pcap')]
+  const listen = ['--listen', `${topic}?group=survivors`]
+  // The first one is told to end nothing: it dies with frames read, written and not committed.
+  const first = await start(...listen, '--out', `pcap:${files[0]}`, '--duration', '60s')
+  await until('it has read some', async () => (await first.statistics()).received > 0)
+  await first.stop('SIGKILL')
+  const second = await start(...listen, '--out', `pcap:${files[1]}`)
+  const union = () => new Set(files.flatMap((file) => framesOf(file).map(({ bytes }) => numberOf(bytes))))
+  await until('the second has read the rest', () => union().size === frames, 40_000)
+  expect(await second.stop()).toBe(0)
+  expectBalance(second.report())
+}, 90_000)
+
+it('frames that were written are not read again by the group', async () => {
+  const topic = await topicOf()
+  runCommand(['decap', join(GOLDEN, 'kernel-ipv4.pcap'), '--out', topic])
+  const first = await start('--listen', topic, '--out', 'null', '--count', '5')
+  expect(await first.exit()).toBe(0)
+  runCommand(['decap', join(GOLDEN, 'kernel-ipv6.pcap'), '--out', topic])
+  const second = await start('--listen', topic, '--out', `pcap:${join(folder, 'rest.pcap')}`, '--count', '5')
+  expect(await second.exit()).toBe(0)
+  expect(framesOf(join(folder, 'rest.pcap')).map(({ bytes }) => bytes)).toEqual(
+    framesOf(join(GOLDEN, 'kernel-ipv6.inner.pcap')).map(({ bytes }) => bytes),
+  )
+})
