@@ -1,7 +1,7 @@
 /** `key=value&key=value`, percent-decoded; a text tells what is wrong. `reserved`: keys that are said elsewhere. */
 export function parseQuery(query: string, reserved: readonly string[] = []): Record<string, string> | string {
   const settings: Record<string, string> = {}
-  for (const pair of query.split('&').filter((part) => part !== '')) {
+  for (const pair of pairsOf(query)) {
     const at = pair.indexOf('=')
     if (at < 1) return `"${pair}" is not key=value`
     const key = pair.slice(0, at)
@@ -11,8 +11,19 @@ export function parseQuery(query: string, reserved: readonly string[] = []): Rec
     try {
       settings[key] = decodeURIComponent(pair.slice(at + 1))
     } catch {
-      return `"${pair}" has a % that no two hex digits follow`
+      return `"${pair}" has a % that no two hex digits follow; %25 is the sign itself`
     }
   }
   return settings
+}
+
+/** An `&` stands between settings where `key=` follows; inside a filter, as in `tcp[13] & 2 != 0`, it is the filter's. */
+function pairsOf(query: string): string[] {
+  const pairs: string[] = []
+  for (const part of query.split('&')) {
+    const last = pairs.length - 1
+    if (last >= 0 && pairs[last]!.startsWith('filter=') && !/^[a-z][a-z-]*=/.test(part)) pairs[last] += `&${part}`
+    else pairs.push(part)
+  }
+  return pairs.map((pair) => pair.replace(/&+$/, '')).filter((pair) => pair !== '')
 }
