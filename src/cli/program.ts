@@ -97,6 +97,8 @@ function addPipelineOptions(command: Command): Command {
       'take off so many tunnels, one inside the other; max: all (default 1, and VXLAN in Geneve)',
     )
     .option('--filter <expression>', "frames to keep, in tcpdump's language, e.g. 'tcp port 443' (default all)")
+    .option('--sample <part>', 'keep one flow of so many, both its directions, e.g. 1/100 (default all)')
+    .option('--dedup <time>', 'keep one of the copies of a frame that come within this time, e.g. 50ms (default all)')
     .option('--snaplen <bytes>', 'keep so many bytes of each frame (default 262144: all)')
     .addOption(
       new Option(

@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly strict: boolean
   readonly greKeyMode: PipelineOptions['greKeyMode']
   readonly filter?: string | undefined
+  readonly sample?: number | undefined
+  readonly dedup?: number | undefined
   readonly depth?: PipelineOptions['depth']
   readonly snaplen: number
   readonly timestamps: PipelineOptions['timestamps']
@@ -96,6 +98,8 @@ function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
     wanted: run.vni,
     allowFrom: run.allowFrom,
     filter: run.filter === undefined ? undefined : compileWish(run.filter, `--filter "${run.filter}"`),
+    sample: run.sample,
+    dedup: run.dedup,
     snapLength: run.snaplen,
     timestamps: run.timestamps,
     ipFrames: run.ipFrames,

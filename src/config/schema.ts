@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { z } from 'zod'
 import { CidrList } from '../frames/cidr-list.ts'
+import { LONGEST_WINDOW_MS } from '../frames/recent-frames.ts'
 import type { Listener } from '../sources/source.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { isKafka, type ListenWish, listener, listenWish, networkListeners } from './listen.ts'
@@ -20,6 +21,8 @@ const LARGEST_SNAP_LENGTH = 262_144
 export const TIMESTAMPS = ['arrival', 'source'] as const
 export const IP_FRAMES = ['ethernet', 'raw'] as const
 export const FCS_CHOICES = ['keep', 'auto', 'strip'] as const
+/** Flows are told apart by 32 bits. */
+const LARGEST_SAMPLE = 2 ** 32
 /** Link, network, transport. */
 export const HEADER_LAYERS = ['l2', 'l3', 'l4'] as const
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -41,6 +44,14 @@ const depth = z.union([z.literal('max').transform(() => Number.POSITIVE_INFINITY
   error: problem('is neither a whole number above 0 nor max', 'Write e.g. --depth 2; leave it out for one tunnel.'),
 })
 
+/** "1/100" -> 100. */
+const sample = z.string().transform((text, context) => {
+  const [, number] = /^1\/(\d+)$/.exec(text) ?? []
+  if (number !== undefined && Number(number) > 0 && Number(number) <= LARGEST_SAMPLE) return Number(number)
+  context.addIssue(problem(`"${text}" is not one part of some`, 'Write e.g. --sample 1/100: one flow of a hundred.'))
+  return z.NEVER
+})
+
 /** What both commands that run a pipeline take. */
 const pipelineOptions = {
   out: z.array(sinkText).min(1),
@@ -50,6 +61,13 @@ const pipelineOptions = {
   greKeyMode: z.enum(['key', 'vsid']).default('key'),
   depth: depth.optional(),
   filter: z.string().optional(),
+  sample: sample.optional(),
+  dedup: duration
+    .refine(
+      (window) => window <= LONGEST_WINDOW_MS,
+      problem('is above 10 s', 'Copies of a frame come within milliseconds: write e.g. --dedup 50ms.'),
+    )
+    .optional(),
   quarantine: quarantine.optional(),
   snaplen: positiveInteger
     .refine(

@@ -62,7 +62,7 @@ export class Pipeline {
     this.#admit = new AdmitStep(plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined)
     const sessions = plan.sessions && new MirrorSessions(plan.sessions, plan.timestamps)
     this.#rebuild = new RebuildStep(plan, this.#decapsulate.notes, sessions, this.counters)
-    this.#select = new SelectStep(plan)
+    this.#select = new SelectStep(plan, batch, this.counters)
     this.#finish = new FinishStep(plan, batch)
     this.#fanOut = new FanOut(outlets, source.batchRows)
     if (half !== undefined && plan.quarantine !== undefined) {

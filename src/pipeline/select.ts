@@ -1,29 +1,84 @@
+import { randomBytes } from 'node:crypto'
 import type { FilterProgram } from '../dgram-extended/libpcap.ts'
 import type { FrameFilter } from '../frames/bpf.ts'
 import { createFilter } from '../frames/bpf-compiler.ts'
+import { Fingerprint } from '../frames/fingerprint.ts'
+import { Flow } from '../frames/flow.ts'
+import { flowHash } from '../frames/flow-hash.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
-import { FILTERED, OK, type Verdict } from '../wire/verdict.ts'
+import { RecentFrames } from '../frames/recent-frames.ts'
+import type { PipelineCounters } from '../telemetry/counters.ts'
+import { DUPLICATE, FILTERED, OK, SAMPLED, type Verdict } from '../wire/verdict.ts'
 import type { Step } from './step.ts'
 
-/** Which of the frames that were let in are wanted. */
+/** Which of the frames that were let in are wanted; undefined = all. */
 export interface SelectOptions {
-  /** Compiled for Ethernet. */
+  /** Compiled for Ethernet, which all frames still have here. */
   readonly filter?: FilterProgram | undefined
+  /** One flow of so many. */
+  readonly sample?: number | undefined
+  /** One of the copies of a frame that come within so many milliseconds. */
+  readonly dedup?: number | undefined
 }
+
+const FLOW_HASHES = 2 ** 32
 
 /** Leaves out the frames that the user does not want, while all that arrived of them is still there to judge by. */
 export class SelectStep implements Step {
   readonly #filter: FrameFilter | undefined
+  /** Flows with a hash below this are kept: those of 1/100 are among those of 1/10. */
+  readonly #sampledBelow: number
+  readonly #flow: Flow = new Flow()
+  readonly #recent: RecentFrames | undefined
+  readonly #fingerprint: Fingerprint
+  readonly #counters: PipelineCounters
 
-  constructor({ filter }: SelectOptions) {
+  /** `batch`: whose memory the frames lie in. */
+  constructor(
+    { filter, sample = 1, dedup }: SelectOptions,
+    batch: Pick<FrameBatch, 'bytes' | 'view'>,
+    counters: PipelineCounters,
+  ) {
     if (filter !== undefined) this.#filter = createFilter(filter.instructions)
+    this.#sampledBelow = Math.ceil(FLOW_HASHES / sample)
+    if (dedup !== undefined) this.#recent = new RecentFrames(dedup)
+    this.#fingerprint = new Fingerprint(batch.view, batch.bytes, randomBytes(4).readInt32LE())
+    this.#counters = counters
   }
 
+  /** The cheapest first; what was left out needs no remembering. */
   judge(batch: FrameBatch, row: number): Verdict {
-    if (this.#filter !== undefined) {
-      const wanted = this.#filter(batch.bytes, batch.offset[row]!, batch.captured[row]!, batch.wireLength[row]!)
-      if (!wanted) return FILTERED
-    }
+    if (this.#filter !== undefined && !this.#passes(batch, row, this.#filter)) return FILTERED
+    if (this.#sampledBelow < FLOW_HASHES && !this.#isInSample(batch, row)) return SAMPLED
+    if (this.#recent !== undefined && this.#isDuplicate(batch, row, this.#recent)) return DUPLICATE
     return OK
+  }
+
+  #passes(batch: FrameBatch, row: number, filter: FrameFilter): boolean {
+    return filter(batch.bytes, batch.offset[row]!, batch.captured[row]!, batch.wireLength[row]!)
+  }
+
+  #isInSample(batch: FrameBatch, row: number): boolean {
+    this.#flow.decode(batch.bytes, batch.offset[row]!, batch.captured[row]!, batch.linkType[row]!)
+    return flowHash(this.#flow, batch.bytes) < this.#sampledBelow
+  }
+
+  #isDuplicate(batch: FrameBatch, row: number, recent: RecentFrames): boolean {
+    const { low, high } = this.#take(batch, row)
+    const before = recent.forgotten
+    const known = recent.hasOrAdd(low, high, batch.seconds[row]!, batch.nanoseconds[row]!)
+    if (recent.forgotten !== before) this.#counters.addForgotten(1)
+    return known
+  }
+
+  #take(batch: FrameBatch, row: number): Fingerprint {
+    this.#fingerprint.take(
+      batch.offset[row]!,
+      batch.captured[row]!,
+      batch.wireLength[row]!,
+      batch.linkType[row]!,
+      batch.tunnelId[row]!,
+    )
+    return this.#fingerprint
   }
 }

@@ -7,7 +7,8 @@ const HELD = 3
 const CUT_AT_SOURCE = 4
 const KERNEL_FREEZES = 5
 const INTERFACE_LOSSES = 6
-const FIRST_VERDICT = 7
+const FORGOTTEN = 7
+const FIRST_VERDICT = 8
 const PIPELINE_WORDS = FIRST_VERDICT + VERDICTS.length
 
 /**
@@ -71,6 +72,15 @@ export class PipelineCounters {
 
   addCutAtSource(frames: number): void {
     this.#words[CUT_AT_SOURCE]! += frames
+  }
+
+  /** Frames that --dedup had no room to remember for all of its window. */
+  get forgotten(): number {
+    return this.#words[FORGOTTEN]!
+  }
+
+  addForgotten(frames: number): void {
+    this.#words[FORGOTTEN]! += frames
   }
 
   addReceived(frames: number): void {

@@ -24,6 +24,8 @@ export interface Report {
   /** How often a packet ring was full, and an interface it listens on went away or down; absent where that never was. */
   readonly kernelFreezes?: number
   readonly interfaceLosses?: number
+  /** Frames that --dedup had no room to remember for all of its window; absent where there were none. */
+  readonly dedupForgotten?: number
 }
 
 export interface SinkReport {
@@ -52,6 +54,7 @@ export function buildReport(
     ...(counters.cutAtSource > 0 && { cutAtSource: counters.cutAtSource }),
     ...(counters.kernelFreezes > 0 && { kernelFreezes: counters.kernelFreezes }),
     ...(counters.interfaceLosses > 0 && { interfaceLosses: counters.interfaceLosses }),
+    ...(counters.forgotten > 0 && { dedupForgotten: counters.forgotten }),
   }
 }
 

@@ -19,6 +19,8 @@ export const VERDICTS = [
   'unknown-payload',
   'bad-checksum',
   'filtered',
+  'sampled',
+  'duplicate',
 ] as const
 
 export const OK: Verdict = 0
@@ -44,12 +46,18 @@ export const UNKNOWN_PAYLOAD: Verdict = 10
 export const BAD_CHECKSUM: Verdict = 11
 /** --filter does not take it. */
 export const FILTERED: Verdict = 12
+/** Its flow is not among those that --sample keeps. */
+export const SAMPLED: Verdict = 13
+/** A copy of it came shortly before. */
+export const DUPLICATE: Verdict = 14
 
 /** Ends of packets that nothing is wrong with: somebody chose not to have them, or they live on in another. */
 const UNWANTED: readonly (typeof VERDICTS)[number][] = [
   'vni-not-allowed',
   'source-not-allowed',
   'filtered',
+  'sampled',
+  'duplicate',
   'fragment-reassembled',
 ]
 

@@ -1,0 +1,184 @@
+import { ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from '../wire/ether-type.ts'
+import { InnerHeaders } from '../wire/inner-headers.ts'
+import { LINKTYPE_ETHERNET } from '../wire/link-type.ts'
+
+const IPV4_BYTES = 20
+const IPV4_TTL_AND_PROTOCOL = 8
+const IPV4_ADDRESSES = 12
+/** Of the four bytes TTL, protocol, header checksum, read in little-endian order: the protocol. */
+const PROTOCOL_ONLY = 0x0000ff00
+const IPV6_BYTES = 40
+const IPV6_LENGTH_AND_HOP_LIMIT = 4
+const IPV6_ADDRESSES = 8
+/** Of the four bytes payload length, next header, hop limit, read in little-endian order: all but the last. */
+const NO_HOP_LIMIT = 0x00ffffff
+/** The bit of a MAC address that says it is a group's. */
+const GROUP = 0x01
+
+/** By IP protocol: where the checksum is, and how long, in the header of TCP, UDP, UDP-Lite, ICMP, ICMPv6, SCTP. */
+const CHECKSUM_AT = new Uint8Array(256)
+const CHECKSUM_BYTES = new Uint8Array(256)
+for (const [protocol, at, length] of [
+  [6, 16, 2],
+  [17, 6, 2],
+  [136, 6, 2],
+  [1, 2, 2],
+  [58, 2, 2],
+  [132, 8, 4],
+] as const) {
+  CHECKSUM_AT[protocol] = at
+  CHECKSUM_BYTES[protocol] = length
+}
+
+/** Odd constants with well mixed bits: those of xxHash (Yann Collet). */
+const PRIME_1 = 0x9e3779b1
+const PRIME_2 = 0x85ebca77
+const PRIME_3 = 0xc2b2ae3d
+
+/**
+ * 64 bits of what stays the same about a frame wherever it is mirrored on its way. Of an IP packet: its bytes without
+ * time to live, header checksum, and the checksum behind it, which network cards fill in late; the link header and what
+ * fills the frame up differ from hop to hop. Frames to a group of stations are not passed on by routers, and protocols
+ * send the same to several VLANs: of those the link header counts. Of what is no IP, all.
+ *
+ * Seeded, so that nobody outside can make two packets that look alike.
+ */
+export class Fingerprint {
+  /** The two halves, signed. */
+  low = 0
+  high = 0
+  readonly #seed: number
+  readonly #view: DataView
+  readonly #bytes: Uint8Array
+  readonly #headers: InnerHeaders = new InnerHeaders()
+  /** What counts of the frame: two ranges, as a checksum may lie between, and the words of headers that count in part. */
+  #from = 0
+  #cut = 0
+  #resume = 0
+  #end = 0
+  #word0 = 0
+  #word1 = 0
+  #word2 = 0
+  #word3 = 0
+
+  /** `view` and `bytes`: the memory that the frames lie in. `seed`: 32 bits that nobody outside knows. */
+  constructor(view: DataView, bytes: Uint8Array, seed: number) {
+    this.#view = view
+    this.#bytes = bytes
+    this.#seed = seed | 0
+  }
+
+  /** Takes the fingerprint of a frame in the tunnel `tunnelId`: the same addresses in another are other stations. */
+  take(offset: number, captured: number, wireLength: number, linkType: number, tunnelId: number): void {
+    const headers = this.#headers
+    headers.decode(this.#bytes, offset, captured, linkType)
+    const start = offset + headers.networkAt
+    const end = offset + Math.min(captured, headers.statedEnd)
+    if (headers.etherType === ETHERTYPE_IPV4 && end >= start + IPV4_BYTES) {
+      this.#ipv4(start)
+      this.#packet(offset, start, end, linkType)
+    } else if (headers.etherType === ETHERTYPE_IPV6 && end >= start + IPV6_BYTES) {
+      this.#ipv6(start)
+      this.#packet(offset, start, end, linkType)
+    } else this.#other(offset, captured, wireLength)
+    this.#digest(tunnelId | 0)
+  }
+
+  #ipv4(start: number): void {
+    this.#word0 = this.#view.getInt32(start, true)
+    this.#word1 = this.#view.getInt32(start + 4, true)
+    this.#word2 = this.#view.getInt32(start + IPV4_TTL_AND_PROTOCOL, true) & PROTOCOL_ONLY
+    this.#from = start + IPV4_ADDRESSES
+  }
+
+  #ipv6(start: number): void {
+    this.#word0 = this.#view.getInt32(start, true)
+    this.#word1 = this.#view.getInt32(start + IPV6_LENGTH_AND_HOP_LIMIT, true) & NO_HOP_LIMIT
+    this.#word2 = 0
+    this.#from = start + IPV6_ADDRESSES
+  }
+
+  /** Behind the words of the IP header. */
+  #packet(offset: number, start: number, end: number, linkType: number): void {
+    const { protocol, transportAt } = this.#headers
+    const isGroup = linkType === LINKTYPE_ETHERNET && (this.#bytes[offset]! & GROUP) !== 0
+    this.#word3 = isGroup ? this.#folded(offset, start) : 0
+    this.#end = end
+    this.#cut = end
+    this.#resume = end
+    if (protocol < 0 || CHECKSUM_BYTES[protocol] === 0) return
+    const checksumAt = offset + transportAt + CHECKSUM_AT[protocol]!
+    if (checksumAt + CHECKSUM_BYTES[protocol]! > end) return
+    this.#cut = checksumAt
+    this.#resume = checksumAt + CHECKSUM_BYTES[protocol]!
+  }
+
+  /** All of it; behind ARP, what fills the frame up does not count. */
+  #other(offset: number, captured: number, wireLength: number): void {
+    const isArp = this.#headers.etherType === ETHERTYPE_ARP
+    this.#word0 = isArp ? 0 : wireLength
+    this.#word1 = 0
+    this.#word2 = 0
+    this.#word3 = 0
+    this.#from = offset
+    this.#end = offset + (isArp ? this.#headers.transportAt : captured)
+    this.#cut = this.#end
+    this.#resume = this.#end
+  }
+
+  #folded(start: number, end: number): number {
+    let lane = this.#seed
+    for (let at = start; at < end; at++) lane = step(lane, this.#bytes[at]!)
+    return lane
+  }
+
+  /**
+   * Words go to four lanes in turn, so that the processor can work on all of them at once. The sum is of all states that
+   * the lanes have been in: two frames that bring a lane to the same end went there by other ways.
+   */
+  #digest(tunnelId: number): void {
+    const view = this.#view
+    let lane0 = step(step(this.#seed, this.#word0), tunnelId)
+    let lane1 = step(step(this.#seed, this.#word1), this.#end - this.#from)
+    let lane2 = step(this.#seed, this.#word2)
+    let lane3 = step(this.#seed, this.#word3)
+    let sum = (lane0 + lane1 + lane2 + lane3) | 0
+    let at = this.#from
+    let end = this.#cut
+    for (let range = 0; range < 2; range++) {
+      for (; at + 16 <= end; at += 16) {
+        lane0 = step(lane0, view.getInt32(at, true))
+        lane1 = step(lane1, view.getInt32(at + 4, true))
+        lane2 = step(lane2, view.getInt32(at + 8, true))
+        lane3 = step(lane3, view.getInt32(at + 12, true))
+        sum = (sum + lane0 + lane1 + lane2 + lane3) | 0
+      }
+      for (; at + 4 <= end; at += 4) {
+        lane0 = step(lane0, view.getInt32(at, true))
+        sum = (sum + lane0) | 0
+      }
+      for (; at < end; at++) {
+        lane1 = step(lane1, this.#bytes[at]!)
+        sum = (sum + lane1) | 0
+      }
+      at = this.#resume
+      end = this.#end
+    }
+    this.low = mix(lane0 ^ Math.imul(lane1, PRIME_2) ^ mix(lane2 ^ Math.imul(lane3, PRIME_3)))
+    this.high = mix(sum ^ Math.imul(lane3, PRIME_2))
+  }
+}
+
+/** A permutation of the lane for each word, and of the word for each lane: one different word is never overlooked. */
+function step(lane: number, word: number): number {
+  const mixed = lane ^ word
+  return Math.imul((mixed << 13) | (mixed >>> 19), PRIME_1)
+}
+
+/** MurmurHash3's last step (Austin Appleby, public domain). */
+function mix(value: number): number {
+  let bits = value
+  bits = Math.imul(bits ^ (bits >>> 16), 0x85ebca6b)
+  bits = Math.imul(bits ^ (bits >>> 13), 0xc2b2ae35)
+  return bits ^ (bits >>> 16)
+}
