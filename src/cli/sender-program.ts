@@ -90,7 +90,7 @@ function addSelectingOptions(command: Command): Command {
 }
 
 /** The keys that a file may have: every option of "up" but --config itself. */
-function mirrorKeys(): string[] {
+export function mirrorKeys(): string[] {
   return addMirrorOptions(new Command())
     .options.map(({ long }) => long!.slice(2))
     .filter((name) => name !== 'config')
