@@ -14,11 +14,13 @@ import { makePlace, type Place } from './place.ts'
 import { COMMAND } from './receivers.ts'
 import { machine, type Row, type Settings, table } from './report.ts'
 import { ring } from './ring.ts'
+import { select } from './select.ts'
 import { startup } from './startup.ts'
 import { wire } from './wire.ts'
 
 const PARTS = new Map<string, (place: Place, settings: Settings) => Promise<Row[]>>([
   ['wire', (_place, settings) => wire(settings)],
+  ['select', (_place, settings) => select(settings)],
   ['startup', startup],
   ['offline', offline],
   ['live', live],

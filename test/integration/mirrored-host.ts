@@ -54,6 +54,11 @@ export function mirror(source: Namespace, device: string, remote: string): void 
   // Otherwise the device itself would speak inside the tunnel: neighbour and router solicitations, MLD.
   ip('link', 'set', 'vx100', 'addrgenmode', 'none')
   ip('link', 'set', 'vx100', 'arp', 'off', 'up')
+  mirrorInto(source, device)
+}
+
+/** Mirrors both directions of another device into the vxlan device that mirror() made. */
+export function mirrorInto(source: Namespace, device: string): void {
   const tc = (...args: string[]) => source.exec(['tc', ...args])
   tc('qdisc', 'add', 'dev', device, 'clsact')
   for (const direction of ['ingress', 'egress']) {
@@ -99,7 +104,7 @@ const CLIENTS = {
 
 /** Sends bytes from the source host to its peer, and tells how many arrived. */
 export async function receiveBytes(
-  source: Namespace,
+  source: Pick<Namespace, 'spawn'>,
   peer: Peer,
   protocol: 'tcp' | 'udp',
   bytes: number,
