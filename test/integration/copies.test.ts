@@ -114,10 +114,12 @@ requires(
     const host = routeBetweenStations()
     const [out, seen] = [join(folder, 'out.pcap'), join(folder, 'seen.pcap')]
     // Both of the router's copies come within a moment; a busy machine may take long between the two.
-    const options = ['--vni', '100', '--dedup', '2s', '--out', `pcap:${out}`]
+    // Routers tell each of their networks by multicast that they are there, at moments of their own.
+    const filter = 'not ether multicast'
+    const options = ['--vni', '100', '--filter', filter, '--dedup', '2s', '--out', `pcap:${out}`]
     const running = await startCollector(['--listen', ':4789', ...options], { namespace: hosts!.right.name })
     collector = running
-    const tcpdump = await startTcpdump(hosts!.left, peer!.device, seen)
+    const tcpdump = await startTcpdump(hosts!.left, peer!.device, seen, [filter])
     const ping = (...args: string[]) => inside(host.namespace, 'ping', '-q', '-c', '50', '-i', '0.01', ...args)
     ping(peer!.ipv4)
     ping('-s', '1300', peer!.ipv4)
@@ -128,22 +130,18 @@ requires(
     expect(await receiveBytes(client, peer!, 'tcp', 300_000)).toBe(300_000)
 
     const packetsSeen = () => Number(/packets:\s+(\d+)/.exec(output('capinfos', '-cM', seen))![1])
-    await until(
-      'the collector has two copies of all',
-      async () => (await running.statistics()).received === 2 * packetsSeen(),
-    )
+    const copies = async () => {
+      const { received, dropped } = await running.statistics()
+      return received - (dropped.filtered ?? 0)
+    }
+    await until('the collector has two copies of all', async () => (await copies()) === 2 * packetsSeen())
     await tcpdump.stop()
     expect(await running.stop()).toBe(0)
     const report = running.report()
     expectBalance(report)
     const count = packetsSeen()
     expect(count).toBeGreaterThan(500)
-    expect(report).toMatchObject({
-      received: 2 * count,
-      delivered: count,
-      dropped: { duplicate: count },
-      kernelDropped: 0,
-    })
+    expect(report).toMatchObject({ delivered: count, dropped: { duplicate: count }, kernelDropped: 0 })
     expect(report).not.toHaveProperty('dedupForgotten')
     expect(packetsIn(out)).toEqual(packetsIn(seen))
   },
