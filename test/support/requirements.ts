@@ -43,6 +43,7 @@ export type Need =
   | 'shared-captures'
   | 'shared-prototypes'
   | 'build'
+  | 'npm-registry'
   | 'kafka'
 
 const PROJECT = new URL('../../', import.meta.url).pathname
@@ -84,6 +85,8 @@ const checks = new Map<Need, () => boolean>([
   // Java, and Maven or what it has fetched before.
   ['kafka', () => kafkaClasspath() !== undefined],
   ['build', () => existsSync(BUILT_COMMAND)],
+  // The registry itself, or what npm keeps of it.
+  ['npm-registry', () => spawnSync('npm', ['view', 'koffi', 'name', '--prefer-offline']).status === 0],
 ])
 
 /** The dynamic linker's own answer, for a library that programs load while they run. */
