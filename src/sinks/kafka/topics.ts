@@ -7,8 +7,6 @@ import type { OpenBatch } from './open-batch.ts'
 const LARGEST_COUNT = 1000
 /** How long the cluster is not asked again for a topic that it does not have. */
 const RETRY_MS = 10_000
-/** A request carries more than the batch: room for it below what the broker takes. */
-const BATCH_MARGIN = 1024
 
 /** Whether every frame goes to one topic. */
 export function isPlainTopic(template: string): boolean {
@@ -93,7 +91,7 @@ export class Topics {
     }
     // Whoever may write to a topic may not always read its settings: then the broker tells when a batch is too large.
     const limit = await this.#cluster.largestBatch(topic.name).catch(() => Number.POSITIVE_INFINITY)
-    topic.batchLimit = Math.min(this.#batchLimit, limit - BATCH_MARGIN)
+    topic.batchLimit = Math.min(this.#batchLimit, limit)
   }
 
   /** The topic cannot be had, or is no more. */
