@@ -10,5 +10,7 @@ export const HEADER_PEER = 'peer'
 export const HEADER_ORIGINAL_LENGTH = 'orig-len'
 /** Time of arrival in nanoseconds since 1970. */
 export const HEADER_TIME = 'ts-ns'
+/** Only where the frame is no Ethernet frame: its LINKTYPE_ value in decimal. */
+export const HEADER_LINK_TYPE = 'link-type'
 /** Bytes of a key that tells the time. */
 export const TIME_KEY_BYTES = 8

@@ -1,6 +1,7 @@
 import type { PeerTable } from '../../frames/peer-table.ts'
 import {
   HEADER_ENCAPSULATION,
+  HEADER_LINK_TYPE,
   HEADER_ORIGINAL_LENGTH,
   HEADER_PEER,
   HEADER_TIME,
@@ -8,10 +9,12 @@ import {
   TIME_KEY_BYTES,
 } from '../../kafka/frame-headers.ts'
 import { varintBytes, writeVarint } from '../../kafka/varint.ts'
+import { LINKTYPE_RAW } from '../../wire/link-type.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
 import { CAPTURED, ENCAPSULATION, FRAME, NANOSECONDS, SECONDS, TUNNEL_ID, WIRE_LENGTH } from './frame-record.ts'
 import type { OpenBatch } from './open-batch.ts'
 
+/** Those that every record has. */
 const HEADERS = 5
 const NANOSECOND_DIGITS = 9
 /** Tunnels and peers whose headers are kept ready. */
@@ -88,16 +91,18 @@ export class SingleFrames implements FrameEncoder {
 
   finish(): void {}
 
-  /** `source`: encapsulation and peer, as the record has them side by side. */
+  /** `source`: encapsulation, whether it is bare IP, and peer, as the record has them side by side. */
   #headersFor(tunnelId: number, source: number): Uint8Array {
     if (tunnelId === this.#lastTunnel && source === this.#lastSource) return this.#last
     this.#lastTunnel = tunnelId
     this.#lastSource = source
-    const encapsulation = source & 0xffff
-    const key = (tunnelId * 0x1_0000 + (source >>> 16)) * ENCAPSULATIONS.length + encapsulation
+    const encapsulation = source & 0xff
+    const isRawIp = (source & 0x100) !== 0
+    const peer = source >>> 16
+    const key = ((tunnelId * 0x1_0000 + peer) * ENCAPSULATIONS.length + encapsulation) * 2 + (isRawIp ? 1 : 0)
     let headers = this.#ready.get(key)
     if (headers === undefined) {
-      headers = this.#makeHeaders(tunnelId, encapsulation, source >>> 16)
+      headers = this.#makeHeaders(tunnelId, encapsulation, peer, isRawIp)
       if (this.#ready.size >= KNOWN_HEADERS) this.#ready.clear()
       this.#ready.set(key, headers)
     }
@@ -105,14 +110,15 @@ export class SingleFrames implements FrameEncoder {
     return headers
   }
 
-  #makeHeaders(tunnelId: number, encapsulation: number, peer: number): Uint8Array {
-    const count = Buffer.alloc(varintBytes(HEADERS))
-    writeVarint(count, 0, HEADERS)
+  #makeHeaders(tunnelId: number, encapsulation: number, peer: number, isRawIp: boolean): Uint8Array {
+    const count = Buffer.alloc(1)
+    writeVarint(count, 0, isRawIp ? HEADERS + 1 : HEADERS)
     return Buffer.concat([
       count,
       header(HEADER_VNI, String(tunnelId)),
       header(HEADER_ENCAPSULATION, ENCAPSULATIONS[encapsulation]!.name),
       header(HEADER_PEER, this.#peers?.text(peer) ?? ''),
+      ...(isRawIp ? [header(HEADER_LINK_TYPE, String(LINKTYPE_RAW))] : []),
       headerName(HEADER_ORIGINAL_LENGTH),
     ])
   }

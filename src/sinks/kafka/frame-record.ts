@@ -1,4 +1,5 @@
 import type { FrameBatch } from '../../frames/frame-batch.ts'
+import { LINKTYPE_RAW } from '../../wire/link-type.ts'
 import type { RecordLayout } from '../thread/queue-writer.ts'
 
 /** Where a record of the queue to the Kafka thread has what; little endian. */
@@ -9,6 +10,8 @@ export const SECONDS = 12
 export const NANOSECONDS = 16
 export const TUNNEL_ID = 20
 export const ENCAPSULATION = 24
+/** 1: an IP packet without Ethernet. */
+export const IS_RAW_IP = 25
 export const PEER = 26
 export const FRAME = 28
 
@@ -24,7 +27,8 @@ export const frameRecord: RecordLayout = {
     view.setUint32(at + SECONDS, batch.seconds[row]!, true)
     view.setUint32(at + NANOSECONDS, batch.nanoseconds[row]!, true)
     view.setUint32(at + TUNNEL_ID, batch.tunnelId[row]!, true)
-    view.setUint16(at + ENCAPSULATION, batch.encapsulation[row]!, true)
+    view.setUint8(at + ENCAPSULATION, batch.encapsulation[row]!)
+    view.setUint8(at + IS_RAW_IP, batch.linkType[row] === LINKTYPE_RAW ? 1 : 0)
     view.setUint16(at + PEER, batch.peer[row]!, true)
   },
 }

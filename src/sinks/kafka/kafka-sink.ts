@@ -35,6 +35,7 @@ export const kafkaSink: SinkType<KafkaOptions> = {
   example: 'kafka:localhost:9092/mirror?key=flow',
   takesTarget: true,
   options: kafkaOptions,
+  takesRawIp: 'beside-ethernet',
   needsPeers: true,
   slabBytes: (queue) => queue,
   open: async (options, context) =>

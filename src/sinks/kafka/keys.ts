@@ -32,7 +32,5 @@ export class TunnelKeys implements FrameKeys {
   }
 }
 
-export function createKeys(kind: KeyKind, slab: Uint8Array): FrameKeys {
-  if (kind === 'vni') return new TunnelKeys(slab)
-  return { keyOf: () => undefined }
-}
+/** key=time: the encoder writes it. */
+export const TIME_KEYS: FrameKeys = { keyOf: () => undefined }

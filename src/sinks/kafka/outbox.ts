@@ -10,7 +10,7 @@ const MEMORY_BYTES = 16 << 20
 const LOOK_MS = 5
 
 export interface OutboxEvents {
-  /** First sign of trouble since all was well. */
+  /** It took more than a second try. Told once, until recovered(). */
   trouble(problem: KafkaProblem): void
   recovered(): void
   /** Frames that the cluster refuses for good. */
@@ -35,7 +35,8 @@ export class Outbox {
   #held: ClosedBatch[] = []
   /** The cluster takes nothing now. */
   #isStalled = false
-  #isTroubled = false
+  /** Since a batch was delivered. */
+  #troubles = 0
 
   constructor(cluster: KafkaCluster, settings: DeliverySettings, spool: Spool | undefined, events: OutboxEvents) {
     this.#spool = spool
@@ -106,9 +107,9 @@ export class Outbox {
   }
 
   #end(batch: ClosedBatch, isDelivered: boolean, isTooLarge = false): void {
-    if (isDelivered && this.#isTroubled) {
-      this.#isTroubled = false
-      this.#events.recovered()
+    if (isDelivered) {
+      if (this.#troubles >= 2) this.#events.recovered()
+      this.#troubles = 0
     }
     if (batch.isEarlier) this.earlierDelivered += isDelivered ? batch.frames : 0
     else if (isDelivered) this.delivered += batch.frames
@@ -120,8 +121,9 @@ export class Outbox {
   }
 
   #stall(problem: KafkaProblem): void {
-    if (!this.#isTroubled) this.#events.trouble(problem)
-    this.#isTroubled = true
+    // Once happens when a partition's leader moves, and is over at the next try.
+    this.#troubles++
+    if (this.#troubles === 2) this.#events.trouble(problem)
     this.#isStalled = true
     const spool = this.#spool
     if (spool === undefined) return

@@ -1,6 +1,7 @@
 import { TIME_KEY_BYTES } from '../../kafka/frame-headers.ts'
 import { varintBytes, writeVarint } from '../../kafka/varint.ts'
 import { PcapngFormat } from '../../pcap-writer/pcapng-format.ts'
+import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../../wire/link-type.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
 import { type FrameEncoder, writeTimeKey } from './frame-encoder.ts'
 import { CAPTURED, ENCAPSULATION, FRAME, NANOSECONDS, SECONDS, TUNNEL_ID, WIRE_LENGTH } from './frame-record.ts'
@@ -18,7 +19,7 @@ class Section {
   readonly key: Uint8Array | undefined
   readonly seconds: number
   readonly nanoseconds: number
-  /** Interface ids by encapsulation and tunnel. */
+  /** Interface ids by tunnel, encapsulation and link type. */
   readonly interfaces: Map<number, number> = new Map()
 
   constructor(capacity: number, header: Uint8Array, key: Uint8Array | undefined, seconds: number, nanoseconds: number) {
@@ -36,8 +37,8 @@ class Section {
 export class PcapngRecords implements FrameEncoder {
   readonly #slab: Buffer
   readonly #view: DataView
-  readonly #format: PcapngFormat = new PcapngFormat()
-  readonly #header: Uint8Array = this.#format.fileHeader()
+  readonly #format: PcapngFormat
+  readonly #header: Uint8Array
   readonly #sections: Map<OpenBatch, Section> = new Map()
   /** One row, for the format's columns. */
   readonly #columns = {
@@ -48,6 +49,8 @@ export class PcapngRecords implements FrameEncoder {
   }
 
   constructor(slab: Uint8Array) {
+    this.#format = new PcapngFormat()
+    this.#header = this.#format.fileHeader()
     this.#slab = Buffer.from(slab.buffer, slab.byteOffset, slab.length)
     this.#view = new DataView(slab.buffer, slab.byteOffset, slab.length)
   }
@@ -104,13 +107,14 @@ export class PcapngRecords implements FrameEncoder {
     return section
   }
 
-  /** The interface of a tunnel, described in the section if it is new there; -1 when a record of `size` bytes has no room. */
-  #interfaceOf(section: Section, tunnelId: number, encapsulation: number, size: number): number {
-    const tunnel = tunnelId * ENCAPSULATIONS.length + encapsulation
+  /** `kind`: encapsulation, and whether it is bare IP, as the record has them side by side. The interface of a tunnel, described in the section if it is new there; -1 when a record of `size` bytes has no room. */
+  #interfaceOf(section: Section, tunnelId: number, kind: number, size: number): number {
+    const tunnel = tunnelId * 0x1_0000 + kind
     const known = section.interfaces.get(tunnel)
     if (known !== undefined) return section.size + size <= section.bytes.length ? known : -1
-    const { name } = ENCAPSULATIONS[encapsulation]!
-    const block = this.#format.interfaceBlock(`${name}-${tunnelId}`, `${name}, tunnel identifier ${tunnelId}`)
+    const { name } = ENCAPSULATIONS[kind & 0xff]!
+    const linkType = kind > 0xff ? LINKTYPE_RAW : LINKTYPE_ETHERNET
+    const block = this.#format.interfaceBlock(`${name}-${tunnelId}`, `${name}, tunnel identifier ${tunnelId}`, linkType)
     if (section.size + block.length + size > section.bytes.length) return -1
     section.bytes.set(block, section.size)
     section.size += block.length

@@ -5,9 +5,10 @@ import { KafkaCluster } from '../../kafka/client.ts'
 import { describeKafkaError } from '../../kafka/describe.ts'
 import { partitionOf } from '../../kafka/murmur2.ts'
 import type { Sender, SinkThread } from '../thread/loop.ts'
+import { FlowKeys } from './flow-keys.ts'
 import { type FrameEncoder, SingleFrames } from './frame-encoder.ts'
 import { ENCAPSULATION, RECORD_BYTES, TUNNEL_ID } from './frame-record.ts'
-import { createKeys, type FrameKeys } from './keys.ts'
+import { type FrameKeys, TIME_KEYS, TunnelKeys } from './keys.ts'
 import { OpenBatch } from './open-batch.ts'
 import type { ProducerOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
@@ -50,7 +51,7 @@ export class KafkaProducer implements Sender {
       this.#sayTopic(topic, reason)
     })
     this.#encoder = options.format === 'frame' ? new SingleFrames(slab, peers) : new PcapngRecords(slab)
-    this.#keys = createKeys(options.key, slab)
+    this.#keys = createKeys(options, slab)
   }
 
   get written(): number {
@@ -107,7 +108,7 @@ export class KafkaProducer implements Sender {
     for (let i = 0; i < segments.length; i += 2) {
       for (let at = segments[i]!; at < segments[i + 1]!; at += this.#view.getUint32(at + RECORD_BYTES, true)) {
         const topic = this.#topics.of(
-          this.#view.getUint16(at + ENCAPSULATION, true),
+          this.#view.getUint8(at + ENCAPSULATION),
           this.#view.getUint32(at + TUNNEL_ID, true),
         )
         if (topic.partitions === 0) await this.#find(topic)
@@ -243,4 +244,9 @@ export class KafkaProducer implements Sender {
     const mend = 'Is the address right, the broker running, TLS on both sides or on none?'
     return new Failure(EXIT_UNAVAILABLE, `Kafka at ${brokers} cannot be reached: ${text}.`, mend)
   }
+}
+
+function createKeys({ key }: ProducerOptions, slab: Uint8Array): FrameKeys {
+  if (key === 'flow') return new FlowKeys(slab)
+  return key === 'vni' ? new TunnelKeys(slab) : TIME_KEYS
 }

@@ -1,3 +1,4 @@
+import { LINKTYPE_ETHERNET } from '../../wire/link-type.ts'
 import { encapsulationNamed } from '../../wire/registry.ts'
 
 /** draft-ietf-opsawg-pcapng sections 3.1, 4.1 to 4.3, as the Kafka sink writes them: little endian, nanoseconds. */
@@ -25,13 +26,17 @@ export interface PcapngColumns {
     nanoseconds: number,
     encapsulation: number,
     tunnelId: number,
+    linkType: number,
   ): boolean
 }
 
 interface Tunnel {
   readonly encapsulation: number
   readonly tunnelId: number
+  readonly linkType: number
 }
+
+const UNKNOWN: Tunnel = { encapsulation: 0, tunnelId: 0, linkType: LINKTYPE_ETHERNET }
 
 export function isPcapng(value: Buffer): boolean {
   return (
@@ -58,7 +63,7 @@ export class PcapngRecord {
       const length = this.#at + SMALLEST_BLOCK <= value.length ? value.readUInt32LE(this.#at + BLOCK_LENGTH) : 0
       if (length < SMALLEST_BLOCK || length % 4 !== 0 || this.#at + length > value.length) {
         // What follows cannot be found: one empty frame stands for it in the account.
-        if (!columns.add(value, 0, 0, 0, 0, 0, 0, 0)) return false
+        if (!nothing(columns, value)) return false
         this.#at = value.length
         return true
       }
@@ -73,16 +78,16 @@ export class PcapngRecord {
   #packet(columns: PcapngColumns, length: number): boolean {
     const value = this.#value
     const at = this.#at
-    if (length < PACKET_BYTES + 4) return columns.add(value, 0, 0, 0, 0, 0, 0, 0)
+    if (length < PACKET_BYTES + 4) return nothing(columns, value)
     const captured = value.readUInt32LE(at + 20)
-    if (PACKET_BYTES + captured + 4 > length) return columns.add(value, 0, 0, 0, 0, 0, 0, 0)
-    const tunnel = this.#tunnels[value.readUInt32LE(at + 8)] ?? { encapsulation: 0, tunnelId: 0 }
+    if (PACKET_BYTES + captured + 4 > length) return nothing(columns, value)
+    const tunnel = this.#tunnels[value.readUInt32LE(at + 8)] ?? UNKNOWN
     // Long division in base 65536: every step stays below 2^53, where doubles are exact.
     const upper = value.readUInt32LE(at + 12) * 65_536 + value.readUInt16LE(at + 18)
     const quotient = Math.floor(upper / NANOSECONDS)
     const rest = (upper - quotient * NANOSECONDS) * 65_536 + value.readUInt16LE(at + 16)
     const seconds = quotient * 65_536 + Math.floor(rest / NANOSECONDS)
-    const { encapsulation, tunnelId } = tunnel
+    const { encapsulation, tunnelId, linkType } = tunnel
     const wireLength = value.readUInt32LE(at + 24)
     return columns.add(
       value,
@@ -93,12 +98,14 @@ export class PcapngRecord {
       rest % NANOSECONDS,
       encapsulation,
       tunnelId,
+      linkType,
     )
   }
 }
 
 /** An interface's tunnel, by its name: `vxlan-100`. */
 function readTunnel(value: Buffer, start: number, end: number): Tunnel {
+  const linkType = end - start >= INTERFACE_OPTIONS ? value.readUInt16LE(start + BODY) : LINKTYPE_ETHERNET
   for (let at = start + INTERFACE_OPTIONS; at + 4 <= end - 4; ) {
     const code = value.readUInt16LE(at)
     const length = value.readUInt16LE(at + 2)
@@ -106,9 +113,14 @@ function readTunnel(value: Buffer, start: number, end: number): Tunnel {
     if (code === IF_NAME) {
       const [, name = '', tunnelId = '0'] =
         /^(.*)-(\d{1,10})$/.exec(value.toString('latin1', at + 4, at + 4 + length)) ?? []
-      return { encapsulation: Math.max(0, encapsulationNamed(name)), tunnelId: Number(tunnelId) }
+      return { encapsulation: Math.max(0, encapsulationNamed(name)), tunnelId: Number(tunnelId), linkType }
     }
     at += 4 + ((length + 3) & ~3)
   }
-  return { encapsulation: 0, tunnelId: 0 }
+  return { ...UNKNOWN, linkType }
+}
+
+/** An empty frame, which stands in the account for what is none. */
+function nothing(columns: PcapngColumns, value: Buffer): boolean {
+  return columns.add(value, 0, 0, 0, 0, 0, 0, 0, LINKTYPE_ETHERNET)
 }

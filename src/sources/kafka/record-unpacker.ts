@@ -4,20 +4,23 @@ import { PEER_OTHER } from '../../frames/peer-table.ts'
 import type { TopicRecord } from '../../kafka/client.ts'
 import {
   HEADER_ENCAPSULATION,
+  HEADER_LINK_TYPE,
   HEADER_ORIGINAL_LENGTH,
   HEADER_PEER,
   HEADER_TIME,
   HEADER_VNI,
   TIME_KEY_BYTES,
 } from '../../kafka/frame-headers.ts'
-import { IS_ETHERNET } from '../../wire/ether-type.ts'
-import { LINKTYPE_ETHERNET } from '../../wire/link-type.ts'
+import { ETHERTYPE_IPV4, ETHERTYPE_IPV6, IS_ETHERNET } from '../../wire/ether-type.ts'
+import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../../wire/link-type.ts'
 import { encapsulationNamed } from '../../wire/registry.ts'
 import type { SourceContext } from '../source.ts'
 import { isPcapng, type PcapngColumns, PcapngRecord } from './pcapng-record.ts'
 
 /** Peers whose address was looked at already. */
 const KNOWN_PEERS = 4096
+/** An IP packet without Ethernet gets its header in front, in place. */
+const HEADROOM_BYTES = 16
 const LARGEST_UINT32 = 0xffff_ffff
 
 /** Copies the frames of records into the source's memory, one behind the other, and fills the batch's rows. */
@@ -68,13 +71,15 @@ export class RecordUnpacker implements PcapngColumns {
     nanoseconds: number,
     encapsulation: number,
     tunnelId: number,
+    linkType: number,
   ): boolean {
     const batch = this.#batch
     const row = batch.count
     if (row >= this.#maxRows) return false
-    const fits = captured <= this.#context.byteLength
-    if (fits && this.#at + captured > this.#end) return false
+    const fits = captured <= this.#context.byteLength - HEADROOM_BYTES
+    if (fits && this.#at + HEADROOM_BYTES + captured > this.#end) return false
     const kept = fits ? captured : 0
+    this.#at += HEADROOM_BYTES
     batch.bytes.set(bytes.subarray(from, from + kept), this.#at)
     batch.offset[row] = this.#at
     batch.captured[row] = kept
@@ -83,7 +88,7 @@ export class RecordUnpacker implements PcapngColumns {
     batch.nanoseconds[row] = nanoseconds
     batch.tunnelId[row] = tunnelId
     batch.encapsulation[row] = Math.max(0, encapsulation)
-    batch.etherType[row] = IS_ETHERNET
+    batch.etherType[row] = linkType === LINKTYPE_RAW ? ipEtherType(bytes[from]!) : IS_ETHERNET
     batch.linkType[row] = LINKTYPE_ETHERNET
     batch.peer[row] = PEER_OTHER
     batch.count = row + 1
@@ -112,7 +117,8 @@ export class RecordUnpacker implements PcapngColumns {
     const length = Number(text(headers?.[HEADER_ORIGINAL_LENGTH])) || value.length
     const encapsulation = encapsulationNamed(text(headers?.[HEADER_ENCAPSULATION]))
     const tunnelId = Number(text(headers?.[HEADER_VNI])) || 0
-    if (!this.add(value, 0, value.length, length, seconds, nanoseconds, encapsulation, tunnelId)) return false
+    const linkType = Number(text(headers?.[HEADER_LINK_TYPE])) || LINKTYPE_ETHERNET
+    if (!this.add(value, 0, value.length, length, seconds, nanoseconds, encapsulation, tunnelId, linkType)) return false
     if (this.#context.peers !== undefined) {
       this.#batch.peer[this.#batch.count - 1] = this.#peerOf(text(headers?.[HEADER_PEER]))
     }
@@ -128,6 +134,11 @@ export class RecordUnpacker implements PcapngColumns {
     this.#peers.set(address, peer)
     return peer
   }
+}
+
+/** An IP packet's, by its version. */
+function ipEtherType(first: number): number {
+  return first >> 4 === 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4
 }
 
 function text(header: Buffer | string | (Buffer | string)[] | undefined): string {
