@@ -51,7 +51,7 @@ describe('usage, 64', () => {
     [['--duration', '5'], '--duration: "5"', 'e.g. 60s'],
     [['--stats', '-1s'], '--stats: "-1s"', 'e.g. 60s'],
     [['--buffer', '64'], '--buffer: "64"', 'e.g. 64MiB'],
-    [['--engine', 'tun'], "'ring' is invalid", 'mirror-collector --help'],
+    [['--engine', 'tun'], "'tun' is invalid", 'mirror-collector --help'],
     [['--log-level', 'loud'], "'loud' is invalid", 'mirror-collector --help'],
     [['--listen', 'foo://:1'], '"foo" is not an encapsulation', '[ENCAP://][HOST]:PORT'],
     [['--listen', ':5000'], 'port 5000 belongs to no encapsulation', 'vxlan://:5000'],
