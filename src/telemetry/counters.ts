@@ -122,7 +122,9 @@ const ERROR = 5
 const UNFIT = 6
 const SPOOLED = 7
 const OTHER_LINK_TYPE = 8
-const SINK_WORDS = 9
+const SEGMENTED = 9
+const SEGMENTS = 10
+const SINK_WORDS = 11
 
 /** A sink's accounting. The half in the pipeline writes the first three counters, the half that sends the others. */
 export class SinkCounters {
@@ -181,6 +183,20 @@ export class SinkCounters {
     this.#words[ERROR] = failed
     this.#words[UNFIT] = unfit
     this.#words[SPOOLED] = spooled
+  }
+
+  /** Of the frames written, those that left in segments, and the segments: totals, as above. */
+  setSegmented(frames: number, segments: number): void {
+    this.#words[SEGMENTED] = frames
+    this.#words[SEGMENTS] = segments
+  }
+
+  get segmented(): number {
+    return this.#words[SEGMENTED]!
+  }
+
+  get segments(): number {
+    return this.#words[SEGMENTS]!
   }
 
   /** The sending half is gone: what was offered and has come to no end never will. */

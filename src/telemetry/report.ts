@@ -33,6 +33,9 @@ export interface SinkReport {
   readonly written: number
   readonly bytes: number
   readonly dropped: Record<string, number>
+  /** Of the frames written, those that left in segments, and the segments they became; absent where there were none. */
+  readonly segmented?: number
+  readonly segments?: number
 }
 
 export function buildReport(
@@ -64,7 +67,8 @@ interface NamedCounters {
 }
 
 function sinkReport({ name, counters }: NamedCounters): SinkReport {
-  return { sink: name, written: counters.written, bytes: counters.bytes, dropped: counters.dropped() }
+  const { written, bytes, segmented, segments } = counters
+  return { sink: name, written, bytes, dropped: counters.dropped(), ...(segmented > 0 && { segmented, segments }) }
 }
 
 /** The closing lines, in tcpdump's manner. */
@@ -89,7 +93,8 @@ export function closingLines(report: Report): string {
 
 function written(sink: SinkReport, what: string): string {
   const own = Object.entries(sink.dropped)
-  return `${sink.written} ${what} written${own.length > 0 ? `, not written: ${reasons(own)}` : ''}`
+  const parts = sink.segmented === undefined ? '' : `, ${sink.segmented} of them as ${sink.segments} segments`
+  return `${sink.written} ${what} written${parts}${own.length > 0 ? `, not written: ${reasons(own)}` : ''}`
 }
 
 function reasons(entries: readonly [string, number][]): string {

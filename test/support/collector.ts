@@ -15,7 +15,14 @@ export interface Report {
   dropped: Record<string, number>
   kernelDropped: number
   vnis: Record<string, number>
-  sinks: { sink: string; written: number; bytes: number; dropped: Record<string, number> }[]
+  sinks: {
+    sink: string
+    written: number
+    bytes: number
+    dropped: Record<string, number>
+    segmented?: number
+    segments?: number
+  }[]
 }
 
 export interface CollectorOptions {

@@ -2,6 +2,7 @@ import type { FramePort } from '../../dgram-extended/frame-port.ts'
 import { EAGAIN, EINTR, ENOBUFS } from '../../dgram-extended/libc.ts'
 import { EINVAL, EMSGSIZE, ENOMEM } from '../../dgram-extended/libc-devices.ts'
 import type { RecordConsumer } from '../../frames/record-queue.ts'
+import { TcpSegmenter } from '../../frames/tcp-segmenter.ts'
 import type { Sender, SinkThread } from '../thread/loop.ts'
 import { HEADER_BYTES, recordBytes } from './frame-queue.ts'
 import { Outage } from './outage.ts'
@@ -30,6 +31,10 @@ export interface DeviceTarget {
   readonly downtimes: ReadonlyMap<number, string>
   /** The errno that tells that the device was removed: it must be opened anew. */
   readonly gone: number
+  /** VLAN tags of so many bytes may come on top of frameLimit(). */
+  readonly tagBytes: number
+  /** Longer TCP frames are divided; Infinity: none are. Asked when the device is opened, and when it refuses a frame as too long. */
+  frameLimit(): number
   /** Makes the device ready for a frame of so many bytes; returns the longest that it is ready for. */
   makeRoom(bytes: number): number
 }
@@ -41,6 +46,8 @@ export class DeviceSender implements Sender {
   bytes = 0
   failed = 0
   unfit = 0
+  segmented = 0
+  segments = 0
   readonly #thread: SinkThread<unknown>
   readonly #target: DeviceTarget
   readonly #pacer: Pacer | undefined
@@ -50,6 +57,8 @@ export class DeviceSender implements Sender {
   readonly #lengths: Uint32Array = new Uint32Array(ROWS)
   /** Looks at the first frame of each segment. */
   readonly #unfinished: UnfinishedChecksums = new UnfinishedChecksums()
+  readonly #segmenter: TcpSegmenter
+  #limit = Number.POSITIVE_INFINITY
   #rows = 0
   #longest = 0
   #fits = 0
@@ -62,12 +71,14 @@ export class DeviceSender implements Sender {
     this.#target = target
     this.#outage = new Outage(thread, target.shown)
     this.#words = new Uint32Array(thread.slab.buffer, thread.slab.byteOffset, thread.slab.byteLength >>> 2)
+    this.#segmenter = new TcpSegmenter(thread.slab)
     if (target.pace !== 'max') this.#pacer = new Pacer(target.pace === 'original' ? undefined : target.pace)
   }
 
   open(): void {
     try {
       this.#port = this.#target.open(this.#thread.slab)
+      this.#limit = this.#target.frameLimit()
     } catch (error) {
       throw this.#target.failure(error)
     }
@@ -81,10 +92,7 @@ export class DeviceSender implements Sender {
     for (let at = start; at < end; ) {
       const length = this.#words[at >>> 2]!
       if (this.#pacer !== undefined) this.#waitForTurn(this.#pacer, at)
-      this.#offsets[this.#rows] = at + HEADER_BYTES
-      this.#lengths[this.#rows] = length
-      if (length > this.#longest) this.#longest = length
-      if (++this.#rows === ROWS) this.#send()
+      if (length <= this.#limit || !this.#divide(at + HEADER_BYTES, length)) this.#addRow(at + HEADER_BYTES, length)
       at += recordBytes(length)
     }
     this.#send()
@@ -106,6 +114,34 @@ export class DeviceSender implements Sender {
   discard(): void {
     this.#port?.abandon()
     this.#port = undefined
+  }
+
+  #addRow(offset: number, length: number): void {
+    this.#offsets[this.#rows] = offset
+    this.#lengths[this.#rows] = length
+    if (length > this.#longest) this.#longest = length
+    if (++this.#rows === ROWS) this.#send()
+  }
+
+  /** Sends a frame in segments, one by one as they share its memory; false when it is to be sent whole. */
+  #divide(offset: number, length: number): boolean {
+    const segmenter = this.#segmenter
+    // What is in front of it leaves first, and may change the limit.
+    this.#send()
+    if (!segmenter.begin(offset, length, this.#limit, this.#target.tagBytes)) return false
+    const { written, failed, unfit } = this
+    while (this.failed === failed && this.unfit === unfit && segmenter.next()) {
+      this.#addRow(segmenter.offset, segmenter.length)
+      this.#send()
+    }
+    const left = this.written - written
+    // One frame came, so one is counted: written when all of it has left.
+    this.written = written
+    if (this.failed > failed || this.unfit > unfit) return true
+    this.written++
+    this.segmented++
+    this.segments += left
+    return true
   }
 
   /** Waits until the record at `at` is due, after what came before it has left. */
@@ -153,6 +189,8 @@ export class DeviceSender implements Sender {
     if (errno === EINTR) return 0
     if (errno === EMSGSIZE || errno === EINVAL) {
       this.unfit++
+      // The MTU was lowered: frames that follow are divided for it.
+      if (errno === EMSGSIZE) this.#limit = this.#target.frameLimit()
       return 1
     }
     const { downtimes, gone } = this.#target
@@ -188,6 +226,7 @@ export class DeviceSender implements Sender {
     try {
       this.#port = this.#target.open(this.#thread.slab)
       this.#fits = 0
+      this.#limit = this.#target.frameLimit()
       return true
     } catch {
       return false

@@ -3,9 +3,12 @@ import type { FramePort } from '../../dgram-extended/frame-port.ts'
 import { ENETDOWN, ENXIO } from '../../dgram-extended/libc-devices.ts'
 import { PacketSender } from '../../dgram-extended/packet-sender.ts'
 import { SyscallError } from '../../dgram-extended/syscall-error.ts'
+import { VLAN_TAG_BYTES } from '../../wire/ether-type.ts'
 import { missingCapability } from '../device/capability.ts'
 import { DeviceSender, type DeviceTarget } from '../device/device-sender.ts'
+import { longestFrame } from '../device/longest-frame.ts'
 import type { Pace } from '../device/pacer.ts'
+import type { Segment } from '../device/segment.ts'
 import { runSender, type SinkThread } from '../thread/loop.ts'
 import type { InterfaceSettings } from './interface-sink.ts'
 
@@ -14,10 +17,14 @@ class InterfaceTarget implements DeviceTarget {
   readonly pace: Pace
   readonly gone: number = ENXIO
   readonly downtimes: ReadonlyMap<number, string>
+  /** AF_PACKET lets one tag through on top of the MTU (packet_snd in net/packet/af_packet.c). */
+  readonly tagBytes: number = VLAN_TAG_BYTES
   readonly #name: string
+  readonly #segment: Segment
 
-  constructor({ name, pace }: InterfaceSettings) {
+  constructor({ name, pace, segment }: InterfaceSettings) {
     this.#name = name
+    this.#segment = segment
     this.shown = `Interface ${name}`
     this.pace = pace
     this.downtimes = new Map([
@@ -39,6 +46,12 @@ class InterfaceTarget implements DeviceTarget {
       `There is no interface ${this.#name} here.`,
       `\`ip link\` lists those there are; tap:${this.#name} would make one.`,
     )
+  }
+
+  frameLimit(): number {
+    if (this.#segment === 'no') return Number.POSITIVE_INFINITY
+    const longest = longestFrame(this.#name)
+    return this.#segment === 'mtu' ? longest : Math.min(this.#segment, longest)
   }
 
   /** The interface is not ours to change: what is too long for it is counted. */

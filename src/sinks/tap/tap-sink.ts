@@ -4,6 +4,7 @@ import { EXIT_USAGE, Failure } from '../../config/terms/failure.ts'
 import { problem } from '../../config/terms/problem.ts'
 import { deviceName } from '../device/device-name.ts'
 import { type Pace, pace } from '../device/pacer.ts'
+import { SEGMENT_KEY, type Segment, segment } from '../device/segment.ts'
 import type { SinkType } from '../sink.ts'
 import { startSinkThread } from '../thread/host.ts'
 
@@ -16,6 +17,7 @@ const schema = z.strictObject({
     .optional(),
   owner: z.string().min(1).optional(),
   pace: pace.default('max'),
+  segment: segment.default('mtu'),
 })
 
 /** What the sink's thread is made from. */
@@ -25,6 +27,7 @@ export interface TapSettings {
   /** User id. */
   readonly owner: number | undefined
   readonly pace: Pace
+  readonly segment: Segment
 }
 
 export const tapSink: SinkType<z.output<typeof schema>> = {
@@ -33,17 +36,19 @@ export const tapSink: SinkType<z.output<typeof schema>> = {
   keys: [
     'target: its name; it is made if there is none (CAP_NET_ADMIN), and its MTU raised to what arrives',
     'persist=yes | no: whether it stays    owner=USER: who may use it without CAP_NET_ADMIN    pace=: as interface',
+    SEGMENT_KEY,
   ],
   example: EXAMPLE,
   takesTarget: true,
   options: schema,
   slabBytes: (queue) => queue,
-  open: async ({ target, persist, owner, pace }, context) => {
+  open: async ({ target, persist, owner, pace, segment }, context) => {
     const options: TapSettings = {
       name: target,
       persist: persist && persist === 'yes',
       owner: owner === undefined ? undefined : userId(owner),
       pace,
+      segment,
     }
     return await startSinkThread(
       {

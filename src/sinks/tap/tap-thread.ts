@@ -3,13 +3,14 @@ import { EBADFD, EIO } from '../../dgram-extended/libc-devices.ts'
 import { deviceMtu, setDeviceMtu } from '../../dgram-extended/network-device.ts'
 import { SyscallError } from '../../dgram-extended/syscall-error.ts'
 import { TapDevice } from '../../dgram-extended/tap-device.ts'
+import { ETHERNET_HEADER_BYTES } from '../../wire/link.ts'
 import { DeviceSender, type DeviceTarget } from '../device/device-sender.ts'
+import { longestFrame } from '../device/longest-frame.ts'
 import type { Pace } from '../device/pacer.ts'
 import { runSender, type SinkThread } from '../thread/loop.ts'
 import { tapFailure } from './tap-failure.ts'
 import type { TapSettings } from './tap-sink.ts'
 
-const ETHERNET_HEADER_BYTES = 14
 /** The most that Linux lets a TAP device have (MAX_MTU of drivers/net/tun.c). */
 const LARGEST_MTU = 65_521
 
@@ -17,6 +18,7 @@ class TapTarget implements DeviceTarget {
   readonly shown: string
   readonly pace: Pace
   readonly gone: number = EBADFD
+  readonly tagBytes: number = Number.POSITIVE_INFINITY
   readonly downtimes: ReadonlyMap<number, string>
   readonly #thread: SinkThread<TapSettings>
   readonly #settings: TapSettings
@@ -41,6 +43,12 @@ class TapTarget implements DeviceTarget {
 
   failure(error: unknown): unknown {
     return tapFailure(error, this.#settings.name)
+  }
+
+  /** The MTU is then still as the user set it. */
+  frameLimit(): number {
+    const { name, segment } = this.#settings
+    return typeof segment === 'number' ? segment : segment === 'no' ? Number.POSITIVE_INFINITY : longestFrame(name)
   }
 
   /** Frames arrive whatever the MTU; but tools size their buffers by it, and would cut what is longer. */

@@ -20,6 +20,9 @@ export interface Sender {
   readonly failed: number
   /** Frames too long or too short for the target, whatever state it is in. */
   readonly unfit: number
+  /** Of the frames written, those that left in several pieces, and these; absent = none ever. */
+  readonly segmented?: number
+  readonly segments?: number
   /** At the end: frames that the next run will send; absent = none ever. */
   readonly spooled?: number
   /** Opens what can be opened before the first frame. @throws Failure */
@@ -118,6 +121,7 @@ async function run<Options>(
 
 function report(sender: Sender, counters: SinkCounters): void {
   counters.setSent(sender.written, sender.bytes, sender.failed, sender.unfit, sender.spooled)
+  if (sender.segmented !== undefined) counters.setSegmented(sender.segmented, sender.segments!)
 }
 
 function addSome(sender: Sender, consumer: RecordConsumer): boolean {
