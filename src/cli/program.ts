@@ -55,6 +55,7 @@ function createProgram(exit: (code: number) => void): Command {
     )
     .option('--interface <name>', 'where a ring takes packets from (default: what holds the addresses listened on)')
     .option('--buffer <size>', 'receive buffer of each socket, or size of the ring (default 64MiB)')
+    .option('--user <name[:group]>', 'started as root: whom to be once sockets, devices and files are open')
     .action(async (given: Record<string, unknown>) => {
       exit(await collect(parseOptions(collectOptions, withDefaultOut(given))))
     })

@@ -1,5 +1,5 @@
-import { closeSync, constants, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { accessSync, chownSync, closeSync, constants, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { EXIT_CANNOT_CREATE, EXIT_USAGE, Failure } from '../config/terms/failure.ts'
 
 const STANDARD_OUTPUT = 1
@@ -38,16 +38,34 @@ export class ReportFile {
     })
   }
 
+  /** Whoever writes it in the end. */
+  handTo(uid: number, gid: number): void {
+    if (this.#temporary !== undefined) this.#attempt(() => chownSync(this.#temporary!, uid, gid))
+  }
+
+  /** Fails now where whoever this process is by now could not put it in its place. */
+  requirePlace(): void {
+    if (this.#temporary !== undefined)
+      this.#attempt(() => accessSync(dirname(this.#path), constants.W_OK | constants.X_OK))
+  }
+
   /** Nothing was collected: leaves no trace. */
   discard(): void {
     if (this.#temporary !== undefined) rmSync(this.#temporary, { force: true })
+  }
+
+  /** In a folder that is not ours any more it stays. */
+  #tryToDiscard(): void {
+    try {
+      this.discard()
+    } catch {}
   }
 
   #attempt(action: () => void): void {
     try {
       action()
     } catch (error) {
-      this.discard()
+      this.#tryToDiscard()
       const reason = error instanceof Error ? error.message : String(error)
       throw new Failure(
         EXIT_CANNOT_CREATE,

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { SinkText } from '../config/sink-wish.ts'
 import { EXIT_USAGE, Failure } from '../config/terms/failure.ts'
+import type { UserWish } from '../config/user.ts'
 import { compileWish } from '../pipeline/filter-wish.ts'
 import type { PipelineOptions } from '../pipeline/plan.ts'
 import { Supervisor } from '../pipeline/supervisor.ts'
@@ -8,8 +9,10 @@ import type { SinkWish } from '../sinks/sink.ts'
 import { sourceType } from '../sources/registry.ts'
 import type { SourcePlan } from '../sources/source.ts'
 import { closingLines, type Report } from '../telemetry/report.ts'
+import { type Account, become, findAccount, writableFiles } from './account.ts'
 import { writeToStandardError } from './logger.ts'
 import { ReportFile } from './report-file.ts'
+import { ServiceManager } from './service-manager.ts'
 
 /** What every command that runs a pipeline takes; its schema says what each means. */
 export interface RunOptions {
@@ -33,6 +36,7 @@ export interface RunOptions {
   readonly quarantine?: SinkText | undefined
   readonly count: number
   readonly duration?: number | undefined
+  readonly user?: UserWish | undefined
   readonly stats?: number | undefined
   readonly report?: string | undefined
   readonly quiet: boolean
@@ -66,21 +70,26 @@ export async function runPipeline(
   const live = sourceType(source.engine).canWait !== true
   const wishes = sinkWishes(run, live)
   const quarantine = run.quarantine && sinkWish(run.quarantine, '--quarantine', live)
+  const account = run.user && findAccount(run.user)
+  const before = new Set(account && writableFiles().values())
   const file = reportFile(source, run)
   const supervisor = new Supervisor(log)
-  const release = handleSignals(supervisor, log)
+  const service = new ServiceManager(process.env)
+  const release = handleSignals(supervisor, service, log)
   const timers: NodeJS.Timeout[] = []
   try {
     await supervisor.start(pipelineOptions(source, run), wishes, quarantine).catch((error: unknown) => {
       file?.discard()
       throw error
     })
+    if (account !== undefined) await dropPrivileges(account, before, supervisor, file)
     announce(supervisor.description)
     supervisor.announced()
+    timers.push(...tellServiceManager(service, supervisor, log))
     for (const warning of supervisor.warnings) log.warn(warning)
     if (run.stats !== undefined)
       timers.push(setInterval(() => logStatistics(supervisor, log), Math.min(run.stats, LONGEST_TIMER_MS)))
-    if (run.duration !== undefined) timers.push(stopAfter(supervisor, run.duration))
+    if (run.duration !== undefined) timers.push(stopAfter(() => stop(supervisor, service), run.duration))
     const problem = await supervisor.finished().finally(() => conclude(supervisor.report(), run, file))
     return { problem, report: supervisor.report(), stopped: supervisor.stopped }
   } finally {
@@ -158,14 +167,54 @@ function targetOf(sink: SinkText): string {
   return (sink.options as { target?: string }).target ?? ''
 }
 
+async function dropPrivileges(
+  account: Account,
+  before: Set<string>,
+  supervisor: Supervisor,
+  file?: ReportFile,
+): Promise<void> {
+  try {
+    file?.handTo(account.uid, account.gid)
+    become(account, before)
+    file?.requirePlace()
+  } catch (error) {
+    supervisor.stop()
+    supervisor.announced()
+    await supervisor.finished()
+    throw error
+  }
+}
+
+/** READY=1, and from then on WATCHDOG=1 while the worker takes turns, or has been told to end and finishes its files. */
+function tellServiceManager(service: ServiceManager, supervisor: Supervisor, log: Logger): NodeJS.Timeout[] {
+  service.isReady(supervisor.description.join(', '))
+  if (service.failure !== undefined) log.warn(`systemd could not be told that all is well: ${service.failure}`)
+  if (service.watchdogMs === undefined) return []
+  let turns = -1
+  const look = () => {
+    if (supervisor.stopped || supervisor.turns !== turns) service.isAlive()
+    turns = supervisor.turns
+  }
+  return [setInterval(look, service.watchdogMs)]
+}
+
+function stop(supervisor: Supervisor, service: ServiceManager): void {
+  service.isStopping()
+  supervisor.stop()
+}
+
 /** SIGINT and SIGTERM drain and end, SIGHUP reopens files, SIGUSR1 shows the statistics. Returns how to let go of them. */
-function handleSignals(supervisor: Supervisor, log: Logger): () => void {
-  const stop = () => supervisor.stop()
-  const reopen = () => supervisor.reopenSinks()
+function handleSignals(supervisor: Supervisor, service: ServiceManager, log: Logger): () => void {
+  const end = () => stop(supervisor, service)
+  const reopen = () => {
+    service.isReloading()
+    supervisor.reopenSinks()
+    service.isReady()
+  }
   const show = () => logStatistics(supervisor, log)
   const handlers: [NodeJS.Signals, () => void][] = [
-    ['SIGINT', stop],
-    ['SIGTERM', stop],
+    ['SIGINT', end],
+    ['SIGTERM', end],
     ['SIGHUP', reopen],
     ['SIGUSR1', show],
   ]
@@ -180,10 +229,10 @@ function logStatistics(supervisor: Supervisor, log: Logger): void {
 }
 
 /** Looks again and again, as a timer of Node's waits 25 days at most; by a clock that nobody sets. */
-function stopAfter(supervisor: Supervisor, milliseconds: number): NodeJS.Timeout {
+function stopAfter(stop: () => void, milliseconds: number): NodeJS.Timeout {
   const deadline = performance.now() + milliseconds
   const look = () => {
-    if (performance.now() >= deadline) supervisor.stop()
+    if (performance.now() >= deadline) stop()
   }
   return setInterval(look, Math.min(milliseconds, CLOCK_MS))
 }

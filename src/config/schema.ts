@@ -11,6 +11,7 @@ import { idRanges } from './terms/id-ranges.ts'
 import { macAddress } from './terms/mac-address.ts'
 import { problem, usageFailure } from './terms/problem.ts'
 import { byteSize, duration, positiveInteger } from './terms/units.ts'
+import { user } from './user.ts'
 
 const DEFAULT_LISTEN = ':4789'
 const DEFAULT_BUFFER = '64MiB'
@@ -112,6 +113,7 @@ export const collectOptions = z.strictObject({
       problem('is above what the kernel takes, 1 GiB less one byte', 'Write e.g. --buffer 256MiB.'),
     )
     .prefault(DEFAULT_BUFFER),
+  user: user.optional(),
 })
 
 export const decapOptions = z.strictObject({

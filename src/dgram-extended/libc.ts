@@ -6,6 +6,7 @@ import { SyscallError } from './syscall-error.ts'
 // asm-generic's socket constants, so every structure this folder lays out by hand is the same on both, with glibc and musl.
 
 /** <bits/socket.h>, <asm-generic/socket.h>, <netinet/in.h>, <linux/udp.h>, <linux/sock_diag.h>, <bits/poll.h> */
+export const AF_UNIX = 1
 export const AF_INET = 2
 export const AF_INET6 = 10
 export const SOCK_DGRAM = 2

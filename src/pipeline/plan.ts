@@ -61,6 +61,8 @@ export interface PipelinePlan extends PipelineOptions {
 
 /** Words of the control memory. */
 export const CONTROL_STOP = 0
+/** Counts the worker's turns: while it moves, the worker lives. */
+export const CONTROL_TURNS = 1
 export const CONTROL_WORDS = 4
 
 /** Tunnel identifiers that are counted one by one. */
@@ -79,3 +81,6 @@ export type WorkerMessage =
       readonly kind: 'failed'
       readonly failure: { readonly exitCode: number; readonly what: string; readonly mend: string }
     }
+
+/** The one message behind the plan: what was opened may be used. */
+export const BEGIN = 'begin'

@@ -13,7 +13,9 @@ import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../wire/link-type.ts'
 import { allocateSessions, gapsIn, mayBeNumbered, type SessionMemory } from './mirror-sessions.ts'
 import { slabBytesInFront } from './pipeline.ts'
 import {
+  BEGIN,
   CONTROL_STOP,
+  CONTROL_TURNS,
   CONTROL_WORDS,
   COUNTED_PEERS,
   COUNTED_TUNNELS,
@@ -50,6 +52,7 @@ export class Supervisor {
   readonly #announced: ReturnType<typeof withResolvers<void>> = withResolvers<void>()
   #finished: Promise<string | undefined> = Promise.resolve(undefined)
   #sinkFailure: Failure | undefined
+  #worker: Worker | undefined
 
   constructor(log: Logger) {
     this.#log = log
@@ -71,6 +74,7 @@ export class Supervisor {
     try {
       // The worker loads its modules while the sinks open; it opens the source when it gets the plan.
       const worker = new Worker(new URL('./worker.js', import.meta.url))
+      this.#worker = worker
       const ready = this.#listenTo(worker)
       const peers = needsPeers(options, wishes) ? new SharedArrayBuffer(PeerTable.bytesFor(COUNTED_PEERS)) : undefined
       this.#peers = peers
@@ -116,9 +120,15 @@ export class Supervisor {
     return problem
   }
 
-  /** The program has said that it listens, or reads: now the sinks may say what they have to say. */
+  /** The program has said that it listens, or reads: now the first frame is received, and the sinks may say what they have to say. */
   announced(): void {
     this.#announced.resolve()
+    this.#worker?.postMessage(BEGIN)
+  }
+
+  /** A number that moves while the worker lives: at least every 100 ms, unless it ended or waits for a sink. */
+  get turns(): number {
+    return Atomics.load(this.#control, CONTROL_TURNS)
   }
 
   /** What has arrived by now is still delivered; then finished() resolves. */

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { parentPort } from 'node:worker_threads'
 import { toFailureMessage } from '../config/terms/failure.ts'
 import { openSharedMemory } from '../dgram-extended/shared-memory.ts'
@@ -5,7 +6,7 @@ import { FrameBatch } from '../frames/frame-batch.ts'
 import { sourceType } from '../sources/registry.ts'
 import { END_OF_SOURCE, type Source } from '../sources/source.ts'
 import { Pipeline } from './pipeline.ts'
-import { CONTROL_STOP, type PipelinePlan, type WorkerMessage } from './plan.ts'
+import { CONTROL_STOP, CONTROL_TURNS, type PipelinePlan, type WorkerMessage } from './plan.ts'
 import { Settling } from './settling.ts'
 
 /** How long a receive may wait: the longest that a request to stop can go unseen. */
@@ -50,6 +51,8 @@ class PipelineWorker {
         say: (text, level = 'warn') => post({ kind: 'notice', level, text }),
       })
       post({ kind: 'ready', description: source.description, warnings: source.warnings })
+      // The program gives up its privileges, and says that it listens, before the first frame can open a file.
+      await once(parentPort!, 'message')
       const settling = new Settling(this.#pipeline, source)
       await this.#collect(source, settling)
       await settling.finish()
@@ -66,6 +69,7 @@ class PipelineWorker {
     const { counters } = this.#pipeline
     const { settleMs = 0 } = sourceType(this.#plan.source.engine)
     while (counters.delivered < this.#plan.count) {
+      Atomics.add(this.#control, CONTROL_TURNS, 1)
       const maxRows = Math.min(this.#batch.capacity, this.#plan.count - counters.delivered)
       const result = source.receive(this.#batch, maxRows, this.#stopRequested === 0 ? DEADLINE_MS : settleMs)
       const received = typeof result === 'number' ? result : await result

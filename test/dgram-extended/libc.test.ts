@@ -3,6 +3,7 @@ import * as bpf from '../../src/dgram-extended/bpf-layout.ts'
 import * as libc from '../../src/dgram-extended/libc.ts'
 import { CONTROL_BYTES } from '../../src/dgram-extended/message-headers.ts'
 import * as packet from '../../src/dgram-extended/packet-layout.ts'
+import { SUN_PATH_BYTES } from '../../src/dgram-extended/unix-datagram.ts'
 import { requires } from '../support/requirements.ts'
 import { evaluateInC } from './evaluate-in-c.ts'
 
@@ -13,6 +14,7 @@ const HEADERS = `#define _GNU_SOURCE
 #include <poll.h>
 #include <time.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <netinet/in.h>
 #include <linux/udp.h>
 #include <linux/sock_diag.h>
@@ -29,7 +31,17 @@ const it = requires('linux', 'gcc')
 
 it('every constant has the value of its name in the C headers', () => {
   const names = [
-    ...['AF_INET', 'AF_INET6', 'SOCK_DGRAM', 'SOCK_CLOEXEC', 'SOL_SOCKET', 'SO_SNDBUF', 'SO_RCVBUF', 'SO_REUSEPORT'],
+    ...[
+      'AF_UNIX',
+      'AF_INET',
+      'AF_INET6',
+      'SOCK_DGRAM',
+      'SOCK_CLOEXEC',
+      'SOL_SOCKET',
+      'SO_SNDBUF',
+      'SO_RCVBUF',
+      'SO_REUSEPORT',
+    ],
     ...['SO_SNDBUFFORCE', 'SO_RCVBUFFORCE', 'SO_TIMESTAMPNS', 'SO_MEMINFO', 'SK_MEMINFO_DROPS', 'SK_MEMINFO_VARS'],
     ...['IPPROTO_UDP', 'UDP_SEGMENT', 'IPPROTO_IPV6', 'IPV6_V6ONLY', 'MSG_TRUNC', 'MSG_DONTWAIT', 'POLLIN'],
     ...['EINTR', 'EAGAIN', 'ENOBUFS'],
@@ -107,6 +119,8 @@ it('every structure is laid out as the C compiler does it', () => {
     ['CMSG_LEN(sizeof(struct timespec))', CONTROL_BYTES],
     ['CMSG_LEN(0) + offsetof(struct timespec, tv_sec)', 4 * libc.CMSG_TIMESPEC_SECONDS],
     ['CMSG_LEN(0) + offsetof(struct timespec, tv_nsec)', 4 * libc.CMSG_TIMESPEC_NANOSECONDS],
+    ['sizeof(((struct sockaddr_un *)0)->sun_path)', SUN_PATH_BYTES],
+    ['offsetof(struct sockaddr_un, sun_path)', 2],
     ['sizeof(struct pollfd)', libc.POLLFD_BYTES],
     ['offsetof(struct pollfd, events)', libc.POLLFD_EVENTS],
     ['offsetof(struct pollfd, revents)', libc.POLLFD_REVENTS],

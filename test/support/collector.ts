@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect } from 'vitest'
@@ -31,6 +31,8 @@ export interface CollectorOptions {
   readonly stdout?: number | undefined
   /** Working folder, this process's own by default; its folder for temporary files, too. */
   readonly cwd?: string | undefined
+  /** Whose the folder of the report is, for a collector that becomes somebody else. */
+  readonly owner?: number | undefined
 }
 
 /** The built command, run once. */
@@ -43,8 +45,9 @@ export class Collector {
   readonly #exited: Promise<number | null>
 
   /** `stdout`: a descriptor for standard output, where the `stdout` of this class is not to gather it. */
-  constructor(args: readonly string[], { namespace, stdout, cwd }: CollectorOptions = {}) {
+  constructor(args: readonly string[], { namespace, stdout, cwd, owner }: CollectorOptions = {}) {
     this.#folder = mkdtempSync(join(tmpdir(), 'collector-'))
+    if (owner !== undefined) chownSync(this.#folder, owner, owner)
     const command = [process.execPath, BUILT_COMMAND, ...args, '--report', this.#reportFile]
     const argv = namespace === undefined ? command : ['ip', 'netns', 'exec', namespace, ...command]
     this.#child = spawn(argv[0]!, argv.slice(1), {

@@ -30,6 +30,8 @@ const TOOLS = [
   'suricata',
   'ovs-vsctl',
   'kcat',
+  'systemd-analyze',
+  'dumpcap',
 ] as const
 
 /** What a test may need from the machine: a command on PATH, or one of the named conditions. */
@@ -44,6 +46,7 @@ export type Need =
   | 'shared-prototypes'
   | 'build'
   | 'npm-registry'
+  | 'python'
   | 'kafka'
 
 const PROJECT = new URL('../../', import.meta.url).pathname
@@ -78,6 +81,7 @@ const checks = new Map<Need, () => boolean>([
   ['linux', () => process.platform === 'linux'],
   ['root', () => process.getuid?.() === 0],
   ['namespaces', () => isOnPath('ip') && spawnSync('unshare', ['-n', 'true']).status === 0],
+  ['python', () => isOnPath('python3')],
   ['scapy', () => scapyPython() !== undefined],
   ['libpcap', hasLibpcap],
   ['shared-captures', () => existsSync(join(SHARED_CAPTURES, 'INDEX.tsv'))],

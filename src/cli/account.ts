@@ -1,0 +1,81 @@
+import { execFileSync } from 'node:child_process'
+import { fchownSync, fstatSync, readdirSync, readFileSync } from 'node:fs'
+import { EXIT_NO_PERMISSION, EXIT_USAGE, Failure } from '../config/terms/failure.ts'
+import type { UserWish } from '../config/user.ts'
+
+const STANDARD_ERROR = 2
+/** O_WRONLY and O_RDWR in the octal flags of /proc/PID/fdinfo. */
+const WRITING = 0o3
+
+/** A user of this machine, by numbers. */
+export interface Account {
+  readonly uid: number
+  readonly gid: number
+  readonly groups: readonly number[]
+}
+
+/** Whom `--user` names. Throws Failure when there is nobody of that name, or this process may not become somebody else. */
+export function findAccount({ user, group }: UserWish): Account {
+  if (process.geteuid?.() !== 0) {
+    throw new Failure(
+      EXIT_NO_PERMISSION,
+      `--user ${user}: only root can become somebody else.`,
+      'Start it as root, or as that user and without --user.',
+    )
+  }
+  const [uid] = ask(user, ['id', '-u', '--', user])
+  const [gid] = group === undefined ? ask(user, ['id', '-g', '--', user]) : [groupId(group)]
+  return { uid: uid!, gid: gid!, groups: group === undefined ? ask(user, ['id', '-G', '--', user]) : [gid!] }
+}
+
+/**
+ * Gives up root for good, on all threads: the C library hands setuid() and its like on to each. Files that this process
+ * has made by now become the account's. `before`: what writableFiles() was at the start.
+ */
+export function become({ uid, gid, groups }: Account, before: ReadonlySet<string>): void {
+  for (const [fd, identity] of writableFiles()) if (!before.has(identity)) fchownSync(fd, uid, gid)
+  process.setgroups!([...groups])
+  process.setgid!(gid)
+  process.setuid!(uid)
+}
+
+/** Regular files open for writing, standard streams aside: descriptor, and device and inode. */
+export function writableFiles(): Map<number, string> {
+  const files = new Map<number, string>()
+  for (const fd of readdirSync('/proc/self/fd').map(Number)) {
+    const identity = fd > STANDARD_ERROR ? identityOf(fd) : undefined
+    if (identity !== undefined) files.set(fd, identity)
+  }
+  return files
+}
+
+function identityOf(fd: number): string | undefined {
+  try {
+    const flags = Number.parseInt(/^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))![1]!, 8)
+    const status = fstatSync(fd)
+    return status.isFile() && (flags & WRITING) !== 0 ? `${status.dev}:${status.ino}` : undefined
+  } catch {
+    // The descriptor that the folder itself was read by, or one that another thread closed meanwhile.
+    return undefined
+  }
+}
+
+/** Asks `id`, and `getent` for groups, as both may come from a directory and not from files. */
+function ask(name: string, [command, ...args]: readonly string[]): number[] {
+  try {
+    const answer = execFileSync(command!, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    return answer.trim().split(' ').map(Number)
+  } catch {
+    throw new Failure(EXIT_USAGE, `--user: there is no user ${name}.`, 'Give a user that `id` knows.')
+  }
+}
+
+function groupId(group: string): number {
+  if (/^\d+$/.test(group)) return Number(group)
+  try {
+    const line = execFileSync('getent', ['group', group], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+    return Number(line.split(':')[2])
+  } catch {
+    throw new Failure(EXIT_USAGE, `--user: there is no group ${group}.`, 'Give a group that `getent group` knows.')
+  }
+}
