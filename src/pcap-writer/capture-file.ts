@@ -15,6 +15,8 @@ export interface FileContext {
   readonly calls: FileCalls
   readonly account: Account
   readonly events: CaptureEvents
+  /** What `open` gives, once there is a descriptor for it. */
+  opened<T>(open: () => T): T
   describe(series: number): SeriesDescription
   readonly statistics: ((series: number) => SeriesStatistics) | undefined
 }
@@ -150,15 +152,20 @@ export class CaptureFile {
   #ensureDestination(): void {
     if (this.#destination !== undefined) return
     if (this.isCreated) {
-      this.#destination = RegularFile.reopen(this.path, this.#identity, this.#context.calls)
+      this.#destination = this.#reopen()
       if (this.#destination !== undefined) return
       this.#forget()
     }
-    const { path, destination } = this.#create()
+    const { path, destination } = this.#context.opened(this.#create)
     this.path = path
     this.#destination = destination
     this.#identity = destination instanceof RegularFile ? destination.identity : ''
     this.#context.events.opened(path)
+  }
+
+  #reopen(): RegularFile | undefined {
+    const { calls, opened } = this.#context
+    return opened(() => RegularFile.reopen(this.path, this.#identity, calls))
   }
 
   /** True if the destination is ready for new records. */
@@ -220,7 +227,7 @@ export class CaptureFile {
     const blocks = this.#interfaces.statisticsBlocks(this.#context.statistics).filter((block) => block.length > 0)
     if (blocks.length === 0) return
     try {
-      this.#destination ??= RegularFile.reopen(this.path, this.#identity, this.#context.calls)
+      this.#destination ??= this.#reopen()
       if (this.#destination === undefined) return
       const parts = this.#context.gzip ? [gzipMember(blocks)] : blocks
       const outcome = this.#destination.write(parts, () => NO_BOUNDARY)

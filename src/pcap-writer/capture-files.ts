@@ -81,6 +81,7 @@ export class CaptureFiles {
       calls,
       account: this.#account,
       events: options.events,
+      opened: (open) => this.#openFiles.opened(open),
       describe: (index) => options.describe?.(index) ?? describeSeries(options.series(index)),
       statistics: options.statistics?.bind(options),
     }

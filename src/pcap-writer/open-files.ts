@@ -1,4 +1,7 @@
 import type { CaptureFile } from './capture-file.ts'
+import { errorCode } from './errors.ts'
+
+const NO_DESCRIPTOR: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE'])
 
 /** Bounds the number of open descriptors: the files that were not used for longest are parked. */
 export class OpenFiles {
@@ -17,10 +20,17 @@ export class OpenFiles {
   /** Parks others until `file` can be opened, if it is not open. */
   makeRoomFor(file: CaptureFile): void {
     if (file.isOpenFile) return
-    for (const oldest of this.#files) {
-      if (this.#files.size < this.#limit) return
-      oldest.park()
-      this.#files.delete(oldest)
+    while (this.#files.size >= this.#limit && this.#parkOldest());
+  }
+
+  /** What `open` gives; where the process or the system has no descriptor left, other files are parked for it. */
+  opened<T>(open: () => T): T {
+    for (;;) {
+      try {
+        return open()
+      } catch (error) {
+        if (!NO_DESCRIPTOR.has(errorCode(error)) || !this.#parkOldest()) throw error
+      }
     }
   }
 
@@ -28,5 +38,13 @@ export class OpenFiles {
   note(file: CaptureFile): void {
     this.#files.delete(file)
     if (file.isOpenFile) this.#files.add(file)
+  }
+
+  /** False when none is open. */
+  #parkOldest(): boolean {
+    const [oldest] = this.#files
+    if (oldest === undefined) return false
+    oldest.park()
+    return this.#files.delete(oldest)
   }
 }

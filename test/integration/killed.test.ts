@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
 import { type Collector, startCollector } from '../support/collector.ts'
+import { numbersRead } from '../support/numbers-read.ts'
 import { requires } from '../support/requirements.ts'
-import { Flood, numberOf } from '../support/sender.ts'
+import { Flood } from '../support/sender.ts'
 import { until } from '../support/waiting.ts'
 
 let folder = ''
@@ -19,16 +20,6 @@ afterEach(async () => {
   await collector?.dispose()
   rmSync(folder, { recursive: true, force: true })
 })
-
-/** Numbers of the frames that tcpdump reads; what is cut off at the end it complains about, and leaves out. */
-function numbersRead(file: string): number[] {
-  const script = 'tcpdump -nn -xx -t -r "$1" 2>/dev/null || true'
-  const text = execFileSync('sh', ['-c', script, 'sh', file], { encoding: 'utf8', maxBuffer: 1 << 30 })
-  const frames = text.split(/^(?=\S)/m).filter((frame) => frame.includes('\n\t0x0000:'))
-  return frames.map((frame) =>
-    numberOf([...frame.matchAll(/^\t0x[0-9a-f]+: {2}(.*)$/gm)].map((line) => line[1]!.replaceAll(' ', '')).join('')),
-  )
-}
 
 /** The file as tcpdump can read it. */
 function uncompressed(name: string): string {
@@ -54,7 +45,7 @@ requires('build', 'linux', 'tcpdump', 'gzip').each([
   await until('a second has passed', () => performance.now() - then > 1000)
   expect(await collector.stop('SIGKILL')).toBe(null)
   const [name] = readdirSync(folder)
-  const numbers = numbersRead(uncompressed(name!))
+  const numbers = numbersRead(uncompressed(name!), true)
   expect(numbers.length).toBeGreaterThanOrEqual(sent)
   expect(numbers).toEqual(numbers.map((_, i) => i))
 })

@@ -18,6 +18,8 @@ const TOOLS = [
   'mkfifo',
   'strace',
   'setpriv',
+  'prlimit',
+  'faketime',
   'losetup',
   'fsfreeze',
   'mkfs.ext4',

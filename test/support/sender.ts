@@ -64,22 +64,25 @@ export async function send(
 }
 
 const HEADER_BYTES = 8
+const VNI_AT = 4
 const FLOOD_FRAME_BYTES = 192
 const FLOOD_DATAGRAM_BYTES = HEADER_BYTES + FLOOD_FRAME_BYTES
 const DATAGRAMS_EACH = 32
 
-/** Numbered frames of 192 bytes in VNI 100, sent to 127.0.0.1 until stop(), or until nobody listens there any more. */
+/** Numbered frames of 192 bytes, in VNI 100 unless said otherwise, sent to 127.0.0.1 until stop(), or until nobody listens there any more. */
 export class Flood {
   /** Datagrams that the kernel has taken. */
   sent = 0
   readonly #sender: UdpSender
   readonly #pauseMs: number
   readonly #messages: number
+  readonly #vniOf: ((number: number) => number) | undefined
   readonly #done: Promise<void>
   #running = true
 
   /** As fast as this thread can, or `pace`: so many datagrams, in steps of 32, about every millisecond. */
-  constructor(port: number, pace?: number) {
+  constructor(port: number, pace?: number, vniOf?: (number: number) => number) {
+    this.#vniOf = vniOf
     this.#sender = UdpSender.open({ address: '127.0.0.1', port, segmentBytes: FLOOD_DATAGRAM_BYTES })
     this.#pauseMs = pace === undefined ? 0 : 1
     this.#messages = pace === undefined ? this.#sender.messages.length : Math.ceil(pace / DATAGRAMS_EACH)
@@ -115,8 +118,10 @@ export class Flood {
   #number(): void {
     for (let i = 0; i < this.#messages * DATAGRAMS_EACH; i++) {
       const message = this.#sender.messages[Math.floor(i / DATAGRAMS_EACH)]!
-      const at = (i % DATAGRAMS_EACH) * FLOOD_DATAGRAM_BYTES + HEADER_BYTES + NUMBER_AT
-      new DataView(message.buffer, message.byteOffset).setUint32(at, this.sent + i)
+      const at = (i % DATAGRAMS_EACH) * FLOOD_DATAGRAM_BYTES
+      const view = new DataView(message.buffer, message.byteOffset)
+      if (this.#vniOf !== undefined) view.setUint32(at + VNI_AT, this.#vniOf(this.sent + i) * 0x100)
+      view.setUint32(at + HEADER_BYTES + NUMBER_AT, this.sent + i)
     }
   }
 }
