@@ -1,5 +1,6 @@
 import { Command, CommanderError, Option } from 'commander'
 import {
+  type CollectOptions,
   collectOptions,
   decapOptions,
   FCS_CHOICES,
@@ -12,10 +13,14 @@ import {
 import { EXIT_USAGE, Failure, toFailureMessage } from '../config/terms/failure.ts'
 import { SINKS } from '../sinks/registry.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
+import { check } from './check.ts'
 import { collect } from './collect.ts'
 import { decap } from './decap.ts'
 import { demo } from './demo.ts'
 import { writeToStandardError } from './logger.ts'
+import type { Given } from './option-file.ts'
+import { printSettings } from './print-settings.ts'
+import { readSettings, type Settings } from './settings.ts'
 import { version } from './version.ts'
 
 /** Runs the command line. Returns the exit code; never throws for what a user can do. */
@@ -45,6 +50,69 @@ function createProgram(exit: (code: number) => void): Command {
     .enablePositionalOptions()
     .showHelpAfterError('See mirror-collector --help.')
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'mirror-collector: ')) })
+    .action(async (flags: Given) => {
+      exit(await collect(collectOptionsOf(settingsOf(program, flags))))
+    })
+  addCollectOptions(program).addHelpText('after', `\n${sinkHelp()}`)
+  addDecap(program, exit)
+  addCheck(program, exit)
+  program
+    .command('demo')
+    .description('the whole system on this machine, in network namespaces: mirror, traffic, frame by frame')
+    .action(async () => {
+      refuseMisplaced('demo', program.opts())
+      exit(await demo())
+    })
+  return program
+}
+
+function addDecap(program: Command, exit: (code: number) => void): void {
+  const offline = program
+    .command('decap')
+    .description('the same pipeline over a capture file')
+    .argument('<file>', 'pcap or pcapng, also gzip; - is standard input')
+    .usage('FILE|- [--out SINK]... [options]')
+    .option('--listen <address>', 'ENCAP://:PORT for tunnels on other ports, again for more', collectValues)
+    .action(async (file: string, flags: Given) => {
+      refuseMisplaced('decap', program.opts())
+      const settings = settingsOf(offline, flags)
+      exit(await decap(parseOptions(decapOptions, { ...withDefaultOut(settings.given), file }, settings)))
+    })
+  addPipelineOptions(offline).addHelpText('after', `\n${sinkHelp()}`)
+}
+
+function addCheck(program: Command, exit: (code: number) => void): void {
+  const checking = program
+    .command('check')
+    .description('the configuration and this machine: what will work, what will not, how to mend it')
+    .usage('[options as for collecting]')
+    .option('--print', 'show the resulting configuration, as a file for --config, and nothing else')
+    .action(async (flags: Given) => {
+      refuseMisplaced('check', program.opts())
+      const { print, ...rest } = flags
+      const settings = settingsOf(checking, rest)
+      const options = collectOptionsOf(settings)
+      if (print === true) return printSettings(settings, collectTable())
+      exit(await check(options))
+    })
+  addCollectOptions(checking)
+}
+
+/** Every option of collecting: a file may have them all, whatever command reads it. */
+export function collectTable(): readonly Option[] {
+  return addCollectOptions(new Command()).options
+}
+
+function settingsOf(command: Command, flags: Given): Settings {
+  return readSettings({ options: command.options, fileOptions: collectTable(), flags, environment: process.env })
+}
+
+function collectOptionsOf(settings: Settings): CollectOptions {
+  return parseOptions(collectOptions, withDefaultOut(settings.given), settings)
+}
+
+function addCollectOptions(command: Command): Command {
+  command
     .option(
       '--listen <address>',
       `[ENCAP://][HOST]:PORT, again for more (default :4789, both address families); ENCAP: ${encapsulations()}; or kafka:HOST:PORT/TOPIC?group=NAME`,
@@ -56,29 +124,7 @@ function createProgram(exit: (code: number) => void): Command {
     .option('--interface <name>', 'where a ring takes packets from (default: what holds the addresses listened on)')
     .option('--buffer <size>', 'receive buffer of each socket, or size of the ring (default 64MiB)')
     .option('--user <name[:group]>', 'started as root: whom to be once sockets, devices and files are open')
-    .action(async (given: Record<string, unknown>) => {
-      exit(await collect(parseOptions(collectOptions, withDefaultOut(given))))
-    })
-  addPipelineOptions(program).addHelpText('after', `\n${sinkHelp()}`)
-  const offline = program
-    .command('decap')
-    .description('the same pipeline over a capture file')
-    .argument('<file>', 'pcap or pcapng, also gzip; - is standard input')
-    .usage('FILE|- [--out SINK]... [options]')
-    .option('--listen <address>', 'ENCAP://:PORT for tunnels on other ports, again for more', collectValues)
-    .action(async (file: string, given: Record<string, unknown>) => {
-      refuseMisplaced(program.opts())
-      exit(await decap(parseOptions(decapOptions, { ...withDefaultOut(given), file })))
-    })
-  addPipelineOptions(offline).addHelpText('after', `\n${sinkHelp()}`)
-  program
-    .command('demo')
-    .description('the whole system on this machine, in network namespaces: mirror, traffic, frame by frame')
-    .action(async () => {
-      refuseMisplaced(program.opts())
-      exit(await demo())
-    })
-  return program
+  return addPipelineOptions(command)
 }
 
 function addPipelineOptions(command: Command): Command {
@@ -136,22 +182,26 @@ function addPipelineOptions(command: Command): Command {
     .option('--stats <time>', 'log statistics so often, e.g. 10s')
     .option('--report <file>', 'write the accounting as one JSON object at the end; - is standard output')
     .addOption(new Option('--log-level <level>', 'default info').choices([...LOG_LEVELS]))
+    .option(
+      '--config <file>',
+      'YAML with these options as its keys; the environment, then the command line override it',
+    )
     .option('-q, --quiet', 'warnings and errors only, no closing lines')
 }
 
 /** Commander gives options in front of a command to the program, where decap would never see them. */
-function refuseMisplaced(options: Record<string, unknown>): void {
+function refuseMisplaced(command: string, options: Given): void {
   const names = Object.keys(options)
   if (names.length === 0) return
   throw new Failure(
     EXIT_USAGE,
-    `Options in front of decap are not for it: ${names.join(', ')}.`,
-    'Put them behind: mirror-collector decap FILE --out SINK [options].',
+    `Options in front of ${command} are not for it: ${names.join(', ')}.`,
+    `Put them behind: mirror-collector ${command} ${command === 'decap' ? 'FILE ' : ''}[options].`,
   )
 }
 
 /** Without a sink, pcap: what tcpdump's users expect of a capture. */
-function withDefaultOut(given: Record<string, unknown>): Record<string, unknown> {
+function withDefaultOut(given: Given): Given {
   return { ...given, out: given.out ?? [SINKS[0]!.type] }
 }
 
@@ -170,6 +220,7 @@ function sinkHelp(): string {
     'overflow=drop|block.',
     ...rows.map((lines) => lines.join(`\n${' '.repeat(12)}`)),
     '',
+    'Every option has an environment variable, --allow-from MIRROR_COLLECTOR_ALLOW_FROM; of --listen and --out one a line.',
     'Signals: SIGINT and SIGTERM finish and end, SIGHUP reopens files, SIGUSR1 logs statistics.',
   ].join('\n')
 }

@@ -9,7 +9,7 @@ import { quarantine } from './quarantine.ts'
 import { sinkText } from './sink-wish.ts'
 import { idRanges } from './terms/id-ranges.ts'
 import { macAddress } from './terms/mac-address.ts'
-import { problem, usageFailure } from './terms/problem.ts'
+import { type Origin, problem, usageFailure } from './terms/problem.ts'
 import { byteSize, duration, positiveInteger } from './terms/units.ts'
 import { user } from './user.ts'
 
@@ -125,11 +125,15 @@ export const decapOptions = z.strictObject({
 export type CollectOptions = z.output<typeof collectOptions>
 export type DecapOptions = z.output<typeof decapOptions>
 
-/** What the user gave, as the schema understands it. Throws a Failure that tells all problems. */
-export function parseOptions<Schema extends z.ZodType>(schema: Schema, given: unknown): z.output<Schema> {
+/** What the user gave, as the schema understands it. `origin`: where it came from. Throws a Failure that tells all problems. */
+export function parseOptions<Schema extends z.ZodType>(
+  schema: Schema,
+  given: unknown,
+  origin?: Origin,
+): z.output<Schema> {
   const result = schema.safeParse(given)
-  if (result.success) return result.data
-  throw usageFailure(result.error)
+  if (result.success && (origin === undefined || origin.problems.length === 0)) return result.data
+  throw usageFailure(result.error ?? { issues: [] }, origin)
 }
 
 /** Port 0 lets the kernel choose, and it chooses different ones. */

@@ -3,6 +3,7 @@ import { SINKS, sinkTypeNamed } from '../sinks/registry.ts'
 import type { SinkType, SinkWish } from '../sinks/sink.ts'
 import { parseQuery } from './query.ts'
 import { idRanges } from './terms/id-ranges.ts'
+import { nearestHint } from './terms/nearest.ts'
 import { problem } from './terms/problem.ts'
 import { byteSize } from './terms/units.ts'
 
@@ -13,7 +14,7 @@ const DEFAULT_QUEUE = 32 << 20
 const LARGEST_QUEUE = 1 << 30
 
 /** What every sink takes after `?`. */
-const commonOptions = z.object({
+export const commonOptions = z.object({
   vni: idRanges.optional(),
   filter: z.string().optional(),
   overflow: z.enum(['drop', 'block']).optional(),
@@ -35,26 +36,35 @@ export type SinkText = Omit<SinkWish, 'common' | 'filter'> & {
 export const sinkText: z.ZodType<SinkText, string> = z.string().transform((text, context) => {
   const result = parseSink(text)
   if (!Array.isArray(result)) return result
-  for (const message of result) context.addIssue(message)
+  for (const issue of result) context.addIssue({ code: 'custom', ...issue })
   return z.NEVER
 })
 
+interface SinkProblem {
+  readonly message: string
+  /** The setting that it is about. */
+  readonly path?: PropertyKey[]
+}
+
 /** A list tells what is wrong. */
-function parseSink(text: string): SinkText | string[] {
+function parseSink(text: string): SinkText | SinkProblem[] {
   const [, typeName = '', target, query = ''] = /^([a-z]+)(?::([^?]*))?(?:\?(.*))?$/.exec(text) ?? []
   const type = sinkTypeNamed(typeName)
   if (type === undefined) {
     const types = SINKS.map((sink) => sink.type).join(', ')
-    return [problem(`"${text}" names no kind of sink`, `There are: ${types}; write e.g. ${SINKS[0]!.example}.`)]
+    const message = problem(`"${text}" names no kind of sink`, `There are: ${types}; write e.g. ${SINKS[0]!.example}.`)
+    return [{ message, path: ['type'] }]
   }
   const settings = parseQuery(query, NO_SETTINGS)
-  if (typeof settings === 'string') return [problem(`"${text}": ${settings}`, `Write e.g. ${type.example}.`)]
-  if (target !== undefined && !type.takesTarget) return [problem(`"${text}": ${type.type} takes no target`, HOW_PLAIN)]
+  if (typeof settings === 'string')
+    return [{ message: problem(`"${text}": ${settings}`, `Write e.g. ${type.example}.`) }]
+  if (target !== undefined && !type.takesTarget)
+    return [{ message: problem(`"${text}": ${type.type} takes no target`, HOW_PLAIN), path: ['target'] }]
   const common = commonOptions.safeParse(settings)
   const { vni: _vni, filter: _filter, overflow: _overflow, queue: _queue, ...own } = settings
   const options = type.options.safeParse({ ...own, ...(target ? { target } : {}) })
   const issues = [...(common.error?.issues ?? []), ...(options.error?.issues ?? [])]
-  if (!common.success || !options.success) return issues.map((issue) => describe(text, type, issue))
+  if (!common.success || !options.success) return issues.flatMap((issue) => describe(text, type, issue))
   return {
     type: type.type,
     name: text,
@@ -70,8 +80,22 @@ const HOW_PLAIN = 'Write its name alone.'
 /** The target stands in front of `?`. */
 const NO_SETTINGS: readonly string[] = ['target']
 
-function describe(text: string, type: SinkType<unknown>, issue: z.core.$ZodIssue): string {
+function describe(text: string, type: SinkType<unknown>, issue: z.core.$ZodIssue): SinkProblem[] {
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownSetting(text, type, key))
   const [what = '', mend] = issue.message.split('\n')
   const key = issue.path[0] === undefined || issue.path[0] === 'target' ? '' : `${String(issue.path[0])}: `
-  return problem(`"${text}": ${key}${what}`, mend ?? `Write e.g. ${type.example}.`)
+  const message = problem(`"${text}": ${key}${what}`, mend ?? `Write e.g. ${type.example}.`)
+  return [{ message, path: issue.path.slice(0, 1) }]
+}
+
+function unknownSetting(text: string, type: SinkType<unknown>, key: string): SinkProblem {
+  const known = [...Object.keys(commonOptions.shape), ...sinkSettings(type)]
+  const what = `"${text}": ${type.type} has no setting "${key}"${nearestHint(key, known)}`
+  return { message: problem(what, `Write e.g. ${type.example}.`), path: [key] }
+}
+
+/** What a kind of sink takes after `?`, beside what all take. */
+function sinkSettings(type: SinkType<unknown>): string[] {
+  const { shape = {} } = type.options as z.ZodType & { readonly shape?: Record<string, unknown> }
+  return Object.keys(shape).filter((key) => !NO_SETTINGS.includes(key))
 }

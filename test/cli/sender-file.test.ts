@@ -53,7 +53,7 @@ test.each([
   ['source_port: 1-2\n', 78, '"source_port" is no option; the nearest is "source-port"'],
   ['vni: [1, 2]\n', 78, '"vni" has no value that is a text or a number'],
   ['- eth0\n', 78, 'it is no list of options'],
-  ['vni: "1\n', 78, 'at line 2'],
+  ['vni: "1\n', 78, ':2:1: '],
 ])('%j is refused with %i: %s', (text, exitCode, what) => {
   const failure = refusal(() => read(text))
   expect(failure.exitCode).toBe(exitCode)

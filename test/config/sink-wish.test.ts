@@ -81,9 +81,9 @@ test.each([
 test.each([
   ['null:/data', 'null takes no target', 'Write its name alone.'],
   ['null:', 'null takes no target', 'Write its name alone.'],
-  ['null?colour=red', 'Unrecognized key: "colour"', 'null'],
-  ['pcap?rotat=1h', 'Unrecognized key: "rotat"', 'pcap:'],
-  ['pcapng?precision=us', 'Unrecognized key: "precision"', 'pcapng:'],
+  ['null?colour=red', 'null has no setting "colour"', 'null'],
+  ['pcap?rotat=1h', 'pcap has no setting "rotat"; the nearest is "rotate"', 'pcap:'],
+  ['pcapng?precision=us', 'pcapng has no setting "precision"', 'pcapng:'],
   ['pcap?__proto__=1', '"__proto__"', 'pcap:'],
   ['pcap?constructor=1', '"constructor"', 'pcap:'],
   ['pcap:/data/a?target=/data/b', '"target"', 'pcap:'],

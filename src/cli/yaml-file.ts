@@ -1,0 +1,85 @@
+import { readFileSync } from 'node:fs'
+import { type Document, isAlias, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
+import { EXIT_CONFIGURATION, EXIT_NO_INPUT, Failure } from '../config/terms/failure.ts'
+import { nearestHint } from '../config/terms/nearest.ts'
+
+const HOW_KEYS = 'Its keys are the options of the command line, by their long names.'
+
+/** One `key: value` of a mapping, with its place as FILE:LINE:COLUMN. */
+export interface YamlEntry {
+  readonly key: string
+  readonly value: Node | undefined
+  readonly place: string
+}
+
+/** A YAML file that is a mapping of options; whatever is said about it names line and column. */
+export class YamlFile {
+  readonly #path: string
+  readonly #document: Document
+  readonly #lines: LineCounter = new LineCounter()
+
+  /** Throws a Failure that tells all errors of syntax. */
+  constructor(path: string) {
+    this.#path = path
+    this.#document = parseDocument(readText(path), { lineCounter: this.#lines, prettyErrors: false })
+    const errors = this.#document.errors.map(({ message, pos }) => `${this.#at(pos[0])}: ${message}.`)
+    if (errors.length > 0) throw new Failure(EXIT_CONFIGURATION, errors.join('\n'), 'Mend the syntax of this YAML.')
+  }
+
+  /** Of the file. Empty for an empty one. Throws a Failure where it is no mapping. */
+  entries(): YamlEntry[] {
+    const { contents } = this.#document
+    if (contents === null || (isScalar(contents) && contents.value === null)) return []
+    const entries = this.entriesOf(contents as Node)
+    if (entries !== undefined) return entries
+    throw new Failure(EXIT_CONFIGURATION, `${this.#path}: it is no list of options, each "name: value".`, HOW_KEYS)
+  }
+
+  /** Undefined where the node is no mapping. */
+  entriesOf(node: Node): YamlEntry[] | undefined {
+    if (!isMap(node)) return undefined
+    return node.items.map(({ key, value }) => ({
+      key: isScalar(key) ? textOf(key as Node)! : String(key),
+      value: this.resolved(value as Node | null),
+      place: this.placeOf((value as Node | null) ?? (key as Node)),
+    }))
+  }
+
+  /** What an alias stands for; undefined for nothing. */
+  resolved(node: Node | null): Node | undefined {
+    return (isAlias(node) ? node.resolve(this.#document) : node) ?? undefined
+  }
+
+  placeOf(node: Node): string {
+    return this.#at(node.range?.[0] ?? 0)
+  }
+
+  #at(offset: number): string {
+    const { line, col } = this.#lines.linePos(offset)
+    return `${this.#path}:${line}:${col}`
+  }
+}
+
+/** A scalar as it is written, so that 0100 and 1e3 stay what they are; undefined for what is none, or says nothing. */
+export function textOf(node: Node | undefined): string | undefined {
+  if (!isScalar(node) || node.value === null) return undefined
+  return typeof node.value === 'string' ? node.value : (node.source ?? String(node.value))
+}
+
+/** What a message says about a key that is none. */
+export function unknownKey(key: string, known: readonly string[]): string {
+  return `"${key}" is no option${nearestHint(key, known)}\n${HOW_KEYS}`
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Failure(
+      EXIT_NO_INPUT,
+      `Cannot read the configuration: ${reason}`,
+      'Give --config a file that can be read.',
+    )
+  }
+}
