@@ -48,6 +48,8 @@ export class Fingerprint {
   low = 0
   high = 0
   readonly #seed: number
+  /** Odd, so that every word still makes a difference. */
+  readonly #key: number
   readonly #view: DataView
   readonly #bytes: Uint8Array
   readonly #headers: InnerHeaders = new InnerHeaders()
@@ -66,6 +68,7 @@ export class Fingerprint {
     this.#view = view
     this.#bytes = bytes
     this.#seed = seed | 0
+    this.#key = mix(seed ^ PRIME_3) | 1
   }
 
   /** Takes the fingerprint of a frame in the tunnel `tunnelId`: the same addresses in another are other stations. */
@@ -128,7 +131,7 @@ export class Fingerprint {
 
   #folded(start: number, end: number): number {
     let lane = this.#seed
-    for (let at = start; at < end; at++) lane = step(lane, this.#bytes[at]!)
+    for (let at = start; at < end; at++) lane = step(lane, this.#bytes[at]!, this.#key)
     return lane
   }
 
@@ -138,27 +141,28 @@ export class Fingerprint {
    */
   #digest(tunnelId: number): void {
     const view = this.#view
-    let lane0 = step(step(this.#seed, this.#word0), tunnelId)
-    let lane1 = step(step(this.#seed, this.#word1), this.#end - this.#from)
-    let lane2 = step(this.#seed, this.#word2)
-    let lane3 = step(this.#seed, this.#word3)
+    const key = this.#key
+    let lane0 = step(step(this.#seed, this.#word0, key), tunnelId, key)
+    let lane1 = step(step(this.#seed, this.#word1, key), this.#end - this.#from, key)
+    let lane2 = step(this.#seed, this.#word2, key)
+    let lane3 = step(this.#seed, this.#word3, key)
     let sum = (lane0 + lane1 + lane2 + lane3) | 0
     let at = this.#from
     let end = this.#cut
     for (let range = 0; range < 2; range++) {
       for (; at + 16 <= end; at += 16) {
-        lane0 = step(lane0, view.getInt32(at, true))
-        lane1 = step(lane1, view.getInt32(at + 4, true))
-        lane2 = step(lane2, view.getInt32(at + 8, true))
-        lane3 = step(lane3, view.getInt32(at + 12, true))
+        lane0 = step(lane0, view.getInt32(at, true), key)
+        lane1 = step(lane1, view.getInt32(at + 4, true), key)
+        lane2 = step(lane2, view.getInt32(at + 8, true), key)
+        lane3 = step(lane3, view.getInt32(at + 12, true), key)
         sum = (sum + lane0 + lane1 + lane2 + lane3) | 0
       }
       for (; at + 4 <= end; at += 4) {
-        lane0 = step(lane0, view.getInt32(at, true))
+        lane0 = step(lane0, view.getInt32(at, true), key)
         sum = (sum + lane0) | 0
       }
       for (; at < end; at++) {
-        lane1 = step(lane1, this.#bytes[at]!)
+        lane1 = step(lane1, this.#bytes[at]!, key)
         sum = (sum + lane1) | 0
       }
       at = this.#resume
@@ -169,9 +173,13 @@ export class Fingerprint {
   }
 }
 
-/** A permutation of the lane for each word, and of the word for each lane: one different word is never overlooked. */
-function step(lane: number, word: number): number {
-  const mixed = lane ^ word
+/**
+ * A permutation of the lane for each word, and of the word for each lane: one different word is never overlooked. Without
+ * the secret factor in front, a bit that the turn brings to the top would change nothing but the top bit of the lane, in
+ * every frame and whatever the seed: two of them in two lanes, or one and a top bit in the next word, would cancel out.
+ */
+function step(lane: number, word: number, key: number): number {
+  const mixed = lane ^ Math.imul(word, key)
   return Math.imul((mixed << 13) | (mixed >>> 19), PRIME_1)
 }
 
