@@ -17,10 +17,41 @@ export function createLogger(level: string): Logger {
   return pino(settings, { write: (line) => writeToStandardError(`${forPeople(JSON.parse(line))}\n`) })
 }
 
+/** To the line's beginning, and the line empty (ECMA-48). */
+const ERASE_LINE = '\r\u001b[2K'
+/** The status line that is on the terminal now. */
+let status = ''
+
+/**
+ * Puts a status line on the terminal, below all that is logged, in place of the one before; an empty text takes it away.
+ * Only for terminals.
+ */
+export function showStatus(text: string): void {
+  if (text === '' && status === '') return
+  status = withoutControls(text)
+  write(ERASE_LINE + status)
+}
+
+/**
+ * Never throws, and never waits long: a log that cannot be written must not end or hold up what it tells about. Control
+ * characters, which names of files and devices may have, are shown as their numbers: a terminal would obey them.
+ */
+export function writeToStandardError(text: string): void {
+  const shown = withoutControls(text)
+  write(status === '' ? shown : ERASE_LINE + shown + status)
+}
+
+/** In a form that JSON has, too. Line feeds stay; C1 controls and marks that turn the direction of text are among them. */
+function withoutControls(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
+}
+
 let descriptor: number | undefined
 
-/** Never throws, and never waits long: a log that cannot be written must not end or hold up what it tells about. */
-export function writeToStandardError(text: string): void {
+function write(text: string): void {
   descriptor ??= logDescriptor()
   const bytes = Buffer.from(text)
   let written = 0
@@ -51,5 +82,5 @@ function forPeople(line: Record<string, unknown>): string {
   const fields = Object.entries(line)
     .filter(([key]) => !FIELDS_OF_EVERY_LINE.includes(key))
     .map(([key, value]) => ` ${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-  return `${time} ${level}${String(line.msg)}${fields.join('')}`
+  return `${time} ${level}${String(line.msg)}${fields.join('')}`.replaceAll('\n', '\\n')
 }

@@ -122,6 +122,7 @@ function addCollectOptions(command: Command): Command {
       new Option('--engine <name>', 'how packets are received (default udp)').choices(['udp', 'ring', 'auto', 'dgram']),
     )
     .option('--interface <name>', 'where a ring takes packets from (default: what holds the addresses listened on)')
+    .option('--health-port <port>', "a TCP port that accepts and closes, for load balancers' health checks")
     .option('--buffer <size>', 'receive buffer of each socket, or size of the ring (default 64MiB)')
     .option('--user <name[:group]>', 'started as root: whom to be once sockets, devices and files are open')
   return addPipelineOptions(command)
@@ -180,6 +181,7 @@ function addPipelineOptions(command: Command): Command {
     .option('--duration <time>', 'stop after so long, e.g. 60s')
     .option('--quarantine <file>', 'keep refused packets in a pcapng file, each with the reason as its comment')
     .option('--stats <time>', 'log statistics so often, e.g. 10s')
+    .option('--http <address>', '[HOST:]PORT of the live page, /metrics, /report, /healthz, /readyz; HOST: 127.0.0.1')
     .option('--report <file>', 'write the accounting as one JSON object at the end; - is standard output')
     .addOption(new Option('--log-level <level>', 'default info').choices([...LOG_LEVELS]))
     .option(

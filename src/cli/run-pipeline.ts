@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { HttpListen } from '../config/http-listen.ts'
 import type { SinkText } from '../config/sink-wish.ts'
 import { EXIT_USAGE, Failure } from '../config/terms/failure.ts'
 import type { UserWish } from '../config/user.ts'
@@ -13,6 +14,8 @@ import { type Account, become, findAccount, writableFiles } from './account.ts'
 import { writeToStandardError } from './logger.ts'
 import { ReportFile } from './report-file.ts'
 import { ServiceManager } from './service-manager.ts'
+import { StatusLine } from './status-line.ts'
+import { Telemetry } from './telemetry.ts'
 
 /** What every command that runs a pipeline takes; its schema says what each means. */
 export interface RunOptions {
@@ -38,6 +41,8 @@ export interface RunOptions {
   readonly duration?: number | undefined
   readonly user?: UserWish | undefined
   readonly stats?: number | undefined
+  readonly http?: HttpListen | undefined
+  readonly healthPort?: number | undefined
   readonly report?: string | undefined
   readonly quiet: boolean
   readonly logLevel: string
@@ -77,23 +82,36 @@ export async function runPipeline(
   const service = new ServiceManager(process.env)
   const release = handleSignals(supervisor, service, log)
   const timers: NodeJS.Timeout[] = []
+  const telemetry = new Telemetry(supervisor)
+  let line: StatusLine | undefined
   try {
-    await supervisor.start(pipelineOptions(source, run), wishes, quarantine).catch((error: unknown) => {
+    try {
+      await telemetry.open(run.http, run.healthPort)
+      await supervisor.start(pipelineOptions(source, run), wishes, quarantine)
+    } catch (error) {
       file?.discard()
       throw error
-    })
+    }
     if (account !== undefined) await dropPrivileges(account, before, supervisor, file)
     announce(supervisor.description)
     supervisor.announced()
+    telemetry.collecting()
     timers.push(...tellServiceManager(service, supervisor, log))
+    if (telemetry.url !== undefined) log.info(`live page and metrics at ${telemetry.url}`)
     for (const warning of supervisor.warnings) log.warn(warning)
+    if (!run.quiet && run.logLevel !== 'silent') line = StatusLine.open(() => supervisor.snapshot(), source.file)
     if (run.stats !== undefined)
       timers.push(setInterval(() => logStatistics(supervisor, log), Math.min(run.stats, LONGEST_TIMER_MS)))
     if (run.duration !== undefined) timers.push(stopAfter(() => stop(supervisor, service), run.duration))
-    const problem = await supervisor.finished().finally(() => conclude(supervisor.report(), run, file))
+    const problem = await supervisor.finished().finally(() => {
+      line?.close()
+      conclude(supervisor.report(), run, file)
+    })
     return { problem, report: supervisor.report(), stopped: supervisor.stopped }
   } finally {
     for (const timer of timers) clearTimeout(timer)
+    line?.close()
+    telemetry.close()
     release()
   }
 }
@@ -116,6 +134,7 @@ function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
     fcs: run.fcs,
     headers: run.headers,
     fixChecksums: run.fixChecksums,
+    countPeers: run.http !== undefined,
     count: run.count,
   }
 }

@@ -4,6 +4,7 @@ import { CidrList } from '../frames/cidr-list.ts'
 import { LONGEST_WINDOW_MS } from '../frames/recent-frames.ts'
 import type { Listener } from '../sources/source.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
+import { httpListen, tcpPort } from './http-listen.ts'
 import { isKafka, type ListenWish, listener, listenWish, networkListeners } from './listen.ts'
 import { quarantine } from './quarantine.ts'
 import { sinkText } from './sink-wish.ts'
@@ -86,6 +87,7 @@ const pipelineOptions = {
   count: positiveInteger.default(Number.POSITIVE_INFINITY),
   duration: duration.optional(),
   stats: duration.optional(),
+  http: httpListen.optional(),
   report: z.string().optional(),
   logLevel: z.enum(LOG_LEVELS).default('info'),
   quiet: z.boolean().default(false),
@@ -105,6 +107,7 @@ export const collectOptions = z.strictObject({
       problem('an IP protocol at any address, and at one beside it', 'Leave one out: each would get its own copy.'),
     )
     .prefault([DEFAULT_LISTEN]),
+  healthPort: tcpPort.optional(),
   engine: z.enum(['udp', 'ring', 'auto', 'dgram']).optional(),
   interface: z.string().min(1).optional(),
   buffer: byteSize

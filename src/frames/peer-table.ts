@@ -5,7 +5,8 @@ export const PEER_OTHER = 0
 /** Peers that `--allow-from` does not name; they take up no room in the table. */
 export const PEER_DENIED = 1
 
-const FIRST_PEER = 2
+/** The first number that is one host's. */
+export const FIRST_PEER = 2
 const WORDS = 4
 /** Twice the peers, so that probing stays short. */
 const SLOTS_PER_PEER = 2

@@ -7,6 +7,8 @@ export interface ByteFeed {
   read(into: Uint8Array): number | Promise<number>
   /** After the end: why there are no more bytes although there should be, as in a gzip file that is cut or on a disk that fails. */
   readonly problem?: string | undefined
+  /** Of a file: bytes of it that were read so far, compressed as they are there. */
+  readonly bytesRead?: number | undefined
   /** Frees the descriptor; a read in progress ends. May be called again. */
   close(): void
 }

@@ -56,6 +56,8 @@ class FileFeed implements ByteFeed {
   readonly #fd: number
   #isOpen = true
   #problem: string | undefined
+  /** Bytes read so far. */
+  bytesRead = 0
 
   constructor(fd: number) {
     this.#fd = fd
@@ -68,7 +70,9 @@ class FileFeed implements ByteFeed {
   read(into: Uint8Array): number {
     if (!this.#isOpen || this.#problem !== undefined) return 0
     try {
-      return readSync(this.#fd, into, 0, into.length, null)
+      const length = readSync(this.#fd, into, 0, into.length, null)
+      this.bytesRead += length
+      return length
     } catch (error) {
       this.#problem = readingFailed(error)
       return 0
@@ -92,6 +96,10 @@ class CaptureFeed implements ByteFeed {
 
   get problem(): string | undefined {
     return this.#feed?.problem
+  }
+
+  get bytesRead(): number | undefined {
+    return this.#raw.bytesRead
   }
 
   read(into: Uint8Array): number | Promise<number> {

@@ -2,6 +2,7 @@ import { createFilter } from '../frames/bpf-compiler.ts'
 import { CidrList } from '../frames/cidr-list.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import { NumberSet } from '../frames/number-set.ts'
+import { PeerCounts } from '../frames/peer-counts.ts'
 import { PeerTable } from '../frames/peer-table.ts'
 import { Reassembler } from '../frames/reassembler.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
@@ -31,6 +32,7 @@ export class Pipeline {
   /** Absent where nothing depends on who sends. */
   readonly peers: PeerTable | undefined
   readonly #tunnelCounts: TunnelCounts
+  readonly #peerCounts: PeerCounts | undefined
   readonly #outer: OuterStep | undefined
   readonly #isDecapsulated: boolean
   readonly #decapsulate: DecapsulateStep
@@ -49,6 +51,7 @@ export class Pipeline {
     const allowed = plan.allowFrom.length > 0 ? new CidrList(plan.allowFrom) : undefined
     if (plan.peers !== undefined) this.peers = new PeerTable(COUNTED_PEERS, allowed, plan.peers)
     this.#tunnelCounts = new TunnelCounts(plan.tunnelCounts, COUNTED_TUNNELS)
+    if (plan.peerCounts !== undefined) this.#peerCounts = new PeerCounts(plan.peerCounts)
     if (source.outerHeaders) {
       const slots = reassemblerSlots(source.batchRows)
       const reassembler = new Reassembler(batch.bytes, source.slabBytes(plan.source), slots)
@@ -81,9 +84,12 @@ export class Pipeline {
   /** Takes the batch from what the source made of it to where every frame is counted and every sink has seen it. */
   process(batch: FrameBatch): void {
     this.counters.addReceived(batch.count)
+    this.counters.addReceivedBytes(bytesOnTheWire(batch))
     this.#judge(batch)
     for (let row = 0; row < batch.count; row++) this.#tunnelCounts.add(batch.tunnelId[row]!)
+    this.#peerCounts?.addRows(batch)
     this.counters.addDelivered(batch.count)
+    this.counters.addDeliveredBytes(bytesOnTheWire(batch))
     if (batch.count > 0) this.#fanOut.write(batch)
     this.#outer?.endBatch()
   }
@@ -149,6 +155,12 @@ export class Pipeline {
     this.#fanOut.close()
     this.#refused?.close()
   }
+}
+
+function bytesOnTheWire(batch: FrameBatch): number {
+  let bytes = 0
+  for (let row = 0; row < batch.count; row++) bytes += batch.wireLength[row]!
+  return bytes
 }
 
 async function openOutlet(plan: SinkPlan, say: (text: string) => void): Promise<Outlet> {

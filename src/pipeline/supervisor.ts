@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 import type { Logger } from 'pino'
 import { EXIT_USAGE, Failure, type FailureMessage, toFailureMessage } from '../config/terms/failure.ts'
 import { allocateSharedMemory, type SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
+import { PeerCounts } from '../frames/peer-counts.ts'
 import { PeerTable } from '../frames/peer-table.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
 import { QUARANTINE, sinkType } from '../sinks/registry.ts'
@@ -9,6 +10,7 @@ import type { OpenSink, SinkType, SinkWish } from '../sinks/sink.ts'
 import { sourceType } from '../sources/registry.ts'
 import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
 import { buildReport, type Report } from '../telemetry/report.ts'
+import type { Snapshot } from '../telemetry/snapshot.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../wire/link-type.ts'
 import { allocateSessions, gapsIn, mayBeNumbered, type SessionMemory } from './mirror-sessions.ts'
 import { slabBytesInFront } from './pipeline.ts'
@@ -47,6 +49,7 @@ export class Supervisor {
   readonly #sinks: RunningSink[] = []
   #description: readonly string[] = []
   #peers: SharedArrayBuffer | undefined
+  #peerCounts: SharedArrayBuffer | undefined
   #sessions: SessionMemory | undefined
   #warnings: readonly string[] = []
   readonly #announced: ReturnType<typeof withResolvers<void>> = withResolvers<void>()
@@ -78,6 +81,7 @@ export class Supervisor {
       const ready = this.#listenTo(worker)
       const peers = needsPeers(options, wishes) ? new SharedArrayBuffer(PeerTable.bytesFor(COUNTED_PEERS)) : undefined
       this.#peers = peers
+      if (options.countPeers) this.#peerCounts = new SharedArrayBuffer(PeerCounts.bytesFor(COUNTED_PEERS))
       if (mayBeNumbered(options.source.listeners)) this.#sessions = allocateSessions()
       const sinks = await this.#openSinks(slab, options, wishes, peers).catch(async (error: unknown) => {
         await worker.terminate()
@@ -90,6 +94,7 @@ export class Supervisor {
         tunnelCounts: this.#tunnelCounts,
         control: this.#control.buffer as SharedArrayBuffer,
         peers,
+        peerCounts: this.#peerCounts,
         sessions: this.#sessions,
         sinks: sinks.slice(0, wanted.length),
         quarantine: sinks[wanted.length],
@@ -152,6 +157,18 @@ export class Supervisor {
     const quarantine = this.#sinks.find(({ type }) => type === QUARANTINE)
     const gaps = this.#sessions && this.#peers && gapsIn(this.#sessions, this.#peers)
     return buildReport(this.#counters, tunnels, sinks, quarantine, gaps)
+  }
+
+  /** The accounting and what is seen beside it, now. */
+  snapshot(): Snapshot {
+    const counts = this.#peerCounts && this.#peers && new PeerCounts(this.#peerCounts)
+    return {
+      report: this.report(),
+      receivedBytes: this.#counters.receivedBytes,
+      deliveredBytes: this.#counters.deliveredBytes,
+      inputBytes: this.#counters.inputBytes,
+      peers: counts === undefined ? {} : counts.toObject(PeerTable.reader(this.#peers!)),
+    }
   }
 
   async #openSinks(
@@ -233,7 +250,7 @@ export class Supervisor {
 }
 
 function needsPeers(options: PipelineOptions, wishes: readonly SinkWish[]): boolean {
-  if (options.allowFrom.length > 0 || mayBeNumbered(options.source.listeners)) return true
+  if (options.countPeers || options.allowFrom.length > 0 || mayBeNumbered(options.source.listeners)) return true
   return wishes.some((wish) => sinkType(wish.type).needsPeers === true)
 }
 

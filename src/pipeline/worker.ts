@@ -94,6 +94,7 @@ class PipelineWorker {
   #askTheKernel(source: Source): void {
     const { counters } = this.#pipeline
     counters.kernelDropped = source.kernelDrops()
+    counters.inputBytes = source.position?.() ?? 0
     counters.kernelFreezes = source.freezes?.() ?? 0
     counters.interfaceLosses = source.interfaceLosses?.() ?? 0
   }

@@ -18,6 +18,8 @@ export interface Source {
   /** Of a ring: how often it was full since open, and how often an interface it listens on went away or down. */
   freezes?(): number
   interfaceLosses?(): number
+  /** Of a file: bytes of it that have been read. */
+  position?(): number
   /** A source whose place is kept elsewhere: what was received so far. */
   mark?(): unknown
   /** Every sink has written, or counted as lost, what `mark` stands for: the place may be kept. */

@@ -8,7 +8,10 @@ const CUT_AT_SOURCE = 4
 const KERNEL_FREEZES = 5
 const INTERFACE_LOSSES = 6
 const FORGOTTEN = 7
-const FIRST_VERDICT = 8
+const RECEIVED_BYTES = 8
+const DELIVERED_BYTES = 9
+const INPUT_BYTES = 10
+const FIRST_VERDICT = 11
 const PIPELINE_WORDS = FIRST_VERDICT + VERDICTS.length
 
 /**
@@ -89,6 +92,33 @@ export class PipelineCounters {
 
   addDelivered(frames: number): void {
     this.#words[DELIVERED]! += frames
+  }
+
+  /** Lengths on the wire of the packets received, as the source gives them: a UDP socket without outer headers. */
+  get receivedBytes(): number {
+    return this.#words[RECEIVED_BYTES]!
+  }
+
+  addReceivedBytes(bytes: number): void {
+    this.#words[RECEIVED_BYTES]! += bytes
+  }
+
+  /** Lengths on the wire of the frames delivered. */
+  get deliveredBytes(): number {
+    return this.#words[DELIVERED_BYTES]!
+  }
+
+  addDeliveredBytes(bytes: number): void {
+    this.#words[DELIVERED_BYTES]! += bytes
+  }
+
+  /** Bytes of the input file that have been read, compressed as they are there. */
+  get inputBytes(): number {
+    return this.#words[INPUT_BYTES]!
+  }
+
+  set inputBytes(total: number) {
+    this.#words[INPUT_BYTES] = total
   }
 
   addVerdict(verdict: number, frames: number): void {

@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import { FrameBatch } from '../../src/frames/frame-batch.ts'
 import type { IdRange } from '../../src/frames/number-set.ts'
+import { PeerCounts } from '../../src/frames/peer-counts.ts'
 import { PeerTable } from '../../src/frames/peer-table.ts'
 import { TunnelCounts } from '../../src/frames/tunnel-counts.ts'
 import { allocateSessions, type SessionMemory } from '../../src/pipeline/mirror-sessions.ts'
@@ -64,6 +65,7 @@ export class Line {
   readonly sinks: readonly { readonly collected: Collected; readonly counters: SinkCounters }[]
   readonly #tunnelCounts: SharedArrayBuffer = new SharedArrayBuffer(TunnelCounts.bytesFor(COUNTED_TUNNELS))
   readonly peers: SharedArrayBuffer = new SharedArrayBuffer(PeerTable.bytesFor(COUNTED_PEERS))
+  readonly peerCounts: SharedArrayBuffer = new SharedArrayBuffer(PeerCounts.bytesFor(COUNTED_PEERS))
   readonly sessions: SessionMemory = allocateSessions()
   readonly #linkType: number
   readonly #source: PipelineOptions['source']
@@ -95,12 +97,14 @@ export class Line {
       fixChecksums: false,
       headers: undefined,
       count: Number.POSITIVE_INFINITY,
+      countPeers: false,
       ...options,
       slab: line.batch.bytes.buffer as SharedArrayBuffer,
       counters: line.counters.memory,
       tunnelCounts: line.#tunnelCounts,
       control: new SharedArrayBuffer(16),
       peers: line.peers,
+      peerCounts: line.peerCounts,
       sessions: line.sessions,
       quarantine: undefined,
       sinks: line.sinks.map(({ collected, counters }, i) => ({

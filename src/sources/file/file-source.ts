@@ -35,6 +35,10 @@ class FileSource implements Source {
     return this.#receiveInTime(batch, result, milliseconds)
   }
 
+  position(): number {
+    return this.#feed.bytesRead ?? 0
+  }
+
   kernelDrops(): number {
     return 0
   }
