@@ -52,8 +52,11 @@ function routesOf(source: TelemetrySource, history: TrafficHistory): Routes {
   })
   return new Map<string, () => Answer | Promise<Answer>>([
     ['/', file(new URL('./page/index.html', import.meta.url), 'text/html; charset=utf-8')],
+    ['/icon.svg', file(new URL('./page/icon.svg', import.meta.url), 'image/svg+xml')],
     ['/page.css', file(new URL('./page/page.css', import.meta.url), 'text/css')],
     ['/page.js', file(new URL('./page/page.js', import.meta.url), 'text/javascript')],
+    ['/plots.js', file(new URL('./page/plots.js', import.meta.url), 'text/javascript')],
+    ['/units.js', file(new URL('./page/units.js', import.meta.url), 'text/javascript')],
     ['/uPlot.js', file(uPlot('uPlot.iife.min.js'), 'text/javascript')],
     ['/uPlot.css', file(uPlot('uPlot.min.css'), 'text/css')],
     ['/live', () => json(liveStatus(source.facts(), source.snapshot(), history))],

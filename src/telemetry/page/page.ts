@@ -131,12 +131,12 @@ function makePlots(): void {
   for (const plot of plots) plot.remove()
   plots = [
     plotOf(uPlot, element('frames-plot'), [
-      { label: 'received', tone: '--in', of: ({ received }) => received },
+      { label: 'received', tone: '--in', filled: true, of: ({ received }) => received },
       { label: 'delivered', tone: '--out', of: ({ delivered }) => delivered },
       { label: 'not delivered', tone: '--lost', of: ({ dropped }) => dropped },
     ]),
     plotOf(uPlot, element('bits-plot'), [
-      { label: 'received', tone: '--in', of: ({ receivedBits }) => receivedBits },
+      { label: 'received', tone: '--in', filled: true, of: ({ receivedBits }) => receivedBits },
       { label: 'delivered', tone: '--out', of: ({ deliveredBits }) => deliveredBits },
     ]),
   ]

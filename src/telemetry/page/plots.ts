@@ -18,6 +18,8 @@ interface Line {
   readonly label: string
   /** CSS variable of its colour. */
   readonly tone: string
+  /** Filled below, where another line covers it. */
+  readonly filled?: boolean
   of(rates: Rates): number
 }
 
@@ -45,9 +47,10 @@ export function plotOf(make: typeof uPlot, place: HTMLElement, lines: readonly L
       ],
       series: [
         { label: 'time', value: (_plot, at) => (at === null ? '–' : clock(at)) },
-        ...lines.map(({ label, tone }) => ({
+        ...lines.map(({ label, tone, filled }) => ({
           label,
           stroke: colour(tone),
+          ...(filled === true && { fill: `${colour(tone)}30` }),
           width: 2,
           points: { show: false },
           value: (_plot: uPlot, value: number | null) => (value === null ? '–' : short(value)),
