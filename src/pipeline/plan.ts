@@ -40,7 +40,7 @@ export interface PipelineOptions extends RebuildOptions, SelectOptions, FinishOp
   /** The time that frames get: when they came, or when the mirror saw them, where its header tells. */
   readonly timestamps: 'arrival' | 'source'
   /** Count the frames of each peer. */
-  readonly countPeers: boolean
+  readonly countPeers?: boolean
   /** Stop after so many frames; Infinity = never. */
   readonly count: number
 }
@@ -55,7 +55,7 @@ export interface PipelinePlan extends PipelineOptions {
   /** Memory of the table of peers; undefined where nothing depends on who sends: asking the kernel for it costs 50 ns a datagram. */
   readonly peers: SharedArrayBuffer | undefined
   /** Memory of the frames of each peer; undefined = nobody asks. */
-  readonly peerCounts: SharedArrayBuffer | undefined
+  readonly peerCounts?: SharedArrayBuffer | undefined
   /** Undefined where no tunnel numbers its frames. */
   readonly sessions: SessionMemory | undefined
   readonly sinks: readonly SinkPlan[]
