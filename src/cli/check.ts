@@ -1,5 +1,33 @@
 import type { CollectOptions } from '../config/schema.ts'
+import type { Finding, Level } from './check/finding.ts'
+import { listeningFindings } from './check/listening.ts'
+import { machineFindings } from './check/machine.ts'
+import { filterFindings, sinkFindings } from './check/sinks.ts'
 
-export async function check(_options: CollectOptions): Promise<number> {
-  return 0
+const MARKS: Readonly<Record<Level, string>> = { ok: 'ok  ', note: 'note', warn: 'WARN', fail: 'FAIL' }
+
+/**
+ * `mirror-collector check [options]`: tries what collecting with these options needs, and shows it on standard output.
+ * Returns the exit code that collecting would end with; 0 = it will work, warnings or not.
+ */
+export async function check(options: CollectOptions, json: boolean): Promise<number> {
+  const findings = [
+    ...(await listeningFindings(options)),
+    ...(await sinkFindings(options)),
+    ...filterFindings(options.filter, '--filter'),
+    ...machineFindings(),
+  ]
+  const exitCode = findings.find(({ level }) => level === 'fail')?.exitCode ?? 0
+  process.stdout.write(json ? `${JSON.stringify({ works: exitCode === 0, exitCode, findings })}\n` : inWords(findings))
+  return exitCode
+}
+
+function inWords(findings: readonly Finding[]): string {
+  const lines = findings.flatMap(({ level, about, what, mend }) => [
+    `${MARKS[level]}  ${about}: ${what.replaceAll('\n', '; ')}`,
+    ...(mend === undefined ? [] : [`      ${mend.replaceAll('\n', '\n      ')}`]),
+  ])
+  const count = (level: Level) => findings.filter((finding) => finding.level === level).length
+  const end = count('fail') === 0 ? 'Collecting will work' : `Collecting will not work: ${count('fail')} to mend`
+  return `${lines.join('\n')}\n${end}${count('warn') === 0 ? '' : `, with ${count('warn')} warnings`}.\n`
 }

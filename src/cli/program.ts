@@ -87,13 +87,14 @@ function addCheck(program: Command, exit: (code: number) => void): void {
     .description('the configuration and this machine: what will work, what will not, how to mend it')
     .usage('[options as for collecting]')
     .option('--print', 'show the resulting configuration, as a file for --config, and nothing else')
+    .option('--json', 'the findings as one JSON object')
     .action(async (flags: Given) => {
       refuseMisplaced('check', program.opts())
-      const { print, ...rest } = flags
+      const { print, json, ...rest } = flags
       const settings = settingsOf(checking, rest)
       const options = collectOptionsOf(settings)
       if (print === true) return printSettings(settings, collectTable())
-      exit(await check(options))
+      exit(await check(options, json === true))
     })
   addCollectOptions(checking)
 }

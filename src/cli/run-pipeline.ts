@@ -161,7 +161,8 @@ function reportFile(source: SourcePlan, run: RunOptions): ReportFile | undefined
   ])
 }
 
-function sinkWishes(run: RunOptions, live: boolean): SinkWish[] {
+/** What the sinks' texts ask for, their filters compiled. Throws Failure where that cannot be here. */
+export function sinkWishes(run: Pick<RunOptions, 'out' | 'report'>, live: boolean): SinkWish[] {
   const onStandardOutput = run.out.filter((sink) => targetOf(sink) === '-')
   if (onStandardOutput.length + (run.report === '-' ? 1 : 0) > 1) {
     throw new Failure(EXIT_USAGE, 'Standard output was asked for more than once.', 'Give the others a file.')

@@ -1,0 +1,44 @@
+import { isKafka, networkListeners } from '../../config/listen.ts'
+import type { CollectOptions } from '../../config/schema.ts'
+import { allocateSharedMemory, openSharedMemory } from '../../dgram-extended/shared-memory.ts'
+import { liveEngine, sourceType } from '../../sources/registry.ts'
+import { brokerFindings } from './brokers.ts'
+import { type Finding, failedBy } from './finding.ts'
+import { hasCapability, mebibytes, textOf } from './machine.ts'
+
+const ABOUT = 'listening'
+const RMEM_MAX = '/proc/sys/net/core/rmem_max'
+
+/** Opens what would be listened on, as the collector does, and closes it again. */
+export async function listeningFindings(options: CollectOptions): Promise<Finding[]> {
+  const kafka = options.listen.find(isKafka)
+  if (kafka !== undefined) return await brokerFindings(ABOUT, kafka.brokers)
+  const { buffer, interface: named } = options
+  const listeners = networkListeners(options.listen)
+  try {
+    const { engine, reason } = liveEngine(options.engine, listeners, named)
+    const plan = { engine, listeners, buffer, interface: named }
+    const type = sourceType(engine)
+    const byteLength = type.slabBytes(plan)
+    const memory = openSharedMemory(allocateSharedMemory(byteLength))
+    const source = await type.open(plan, { memory, byteOffset: 0, byteLength, peers: undefined, say: () => {} })
+    const what = `--engine ${engine} can listen on ${source.description.join(', ')}`
+    const warnings = source.warnings.map((text): Finding => ({ level: 'warn', about: ABOUT, what: text }))
+    await source.close()
+    const why: Finding[] = reason === undefined ? [] : [{ level: 'note', about: ABOUT, what: reason.text }]
+    return [{ level: 'ok', about: ABOUT, what }, ...why, ...warnings, ...bufferFindings(buffer, engine)]
+  } catch (error) {
+    return [failedBy(ABOUT, error)]
+  }
+}
+
+/** Without CAP_NET_ADMIN a socket gets no more than the limit. A ring's memory is its own. */
+function bufferFindings(buffer: number, engine: string): Finding[] {
+  const limit = Number(textOf(RMEM_MAX) ?? Number.NaN)
+  if (Number.isNaN(limit) || engine === 'ring') return []
+  const what = `--buffer is ${mebibytes(buffer)}, net.core.rmem_max ${mebibytes(limit)}`
+  const isGranted = buffer <= limit || hasCapability('CAP_NET_ADMIN') === true
+  if (isGranted) return [{ level: 'ok', about: 'receive buffer', what }]
+  const mend = `sysctl -w net.core.rmem_max=${buffer}, or give CAP_NET_ADMIN.`
+  return [{ level: 'warn', about: 'receive buffer', what, mend }]
+}

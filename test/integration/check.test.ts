@@ -1,0 +1,131 @@
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect } from 'vitest'
+import { startCollector } from '../support/collector.ts'
+import { NOBODY, runCommand } from '../support/command.ts'
+import { requires } from '../support/requirements.ts'
+
+const it = requires('build', 'linux')
+const AS_NOBODY = ['setpriv', '--reuid', `${NOBODY}`, '--regid', `${NOBODY}`, '--clear-groups']
+const LISTEN = ['--listen', 'vxlan://127.0.0.1:0']
+
+let folder = ''
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'check-'))
+  chmodSync(folder, 0o755)
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+interface Findings {
+  works: boolean
+  exitCode: number
+  findings: { level: string; about: string; what: string; mend?: string; exitCode?: number }[]
+}
+
+function checked(args: readonly string[], as?: readonly string[]): Findings {
+  const { exitCode, stdout } = runCommand(['check', '--json', ...args], as)
+  const findings = JSON.parse(stdout.toString()) as Findings
+  expect(findings.exitCode).toBe(exitCode)
+  expect(findings.works).toBe(exitCode === 0)
+  return findings
+}
+
+/** check tells what collecting with the same options ends with, and that is the code. */
+function expectForetold(args: readonly string[], exitCode: number, what: RegExp, as?: readonly string[]): void {
+  const { findings, ...found } = checked(args, as)
+  expect({ args, ...found }).toMatchObject({ works: false, exitCode })
+  const failures = findings.filter(({ level }) => level === 'fail')
+  expect(failures).toHaveLength(1)
+  expect(failures[0]!.what).toMatch(what)
+  expect(failures[0]!.mend).toBeTruthy()
+  expect(runCommand([...args, '--duration', '1s'], as).exitCode).toBe(exitCode)
+}
+
+it('where collecting works it says so, and leaves nothing behind', async () => {
+  const args = [...LISTEN, '--out', `pcap:${folder}/%Y/a.pcap`, '--out', 'null?filter=tcp port 443']
+  const { exitCode, findings } = checked(args)
+  expect(exitCode).toBe(0)
+  expect(readdirSync(folder)).toEqual([])
+  const collector = await startCollector(args)
+  expect(await collector.stop()).toBe(0)
+  await collector.dispose()
+  const about = findings.map((finding) => finding.about)
+  for (const name of ['listening', 'receive buffer', `sink pcap:${folder}/%Y/a.pcap`, 'capabilities', 'clock', 'mtu'])
+    expect(about).toContain(name)
+  for (const { what } of findings) expect(what).toMatch(/^[^\n]+$/)
+})
+
+it('in words, each finding is a line, and the last one says whether it will work', () => {
+  const works = runCommand(['check', ...LISTEN, '--out', 'null'])
+  expect(works.exitCode).toBe(0)
+  const lines = works.stdout.toString().trimEnd().split('\n')
+  expect(lines[0]).toMatch(/^ok {4}listening: --engine udp can listen on 127\.0\.0\.1:\d+ \(vxlan\)$/)
+  expect(lines.at(-1)).toMatch(/^Collecting will work/)
+  const fails = runCommand(['check', ...LISTEN, '--out', `pcap:${folder}/none/a.pcap`]).stdout.toString()
+  expect(fails).toMatch(/\nFAIL {2}sink pcap:.*does not exist\n {6}Create it: mkdir -p .*\n/)
+  expect(fails).toMatch(/\nCollecting will not work: 1 to mend/)
+})
+
+it('a port in use: 69, and whose it is', async () => {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  const listen = `vxlan://127.0.0.1:${socket.address().port}`
+  expectForetold(['--listen', listen, '--out', 'null'], 69, new RegExp(`in use by .*process ${process.pid}`))
+  socket.close()
+})
+
+it('a folder that is not there: 73', () => {
+  expectForetold([...LISTEN, '--out', `pcap:${folder}/none/a.pcap`], 73, /none does not exist/)
+})
+
+it('an interface that is not there: 69', () => {
+  expectForetold([...LISTEN, '--out', 'interface:mcnone0'], 69, /there is no interface mcnone0/)
+})
+
+it('a broker that does not answer: 69', () => {
+  expectForetold([...LISTEN, '--out', 'kafka:127.0.0.1:1/mirror'], 69, /127\.0\.0\.1:1: connect ECONNREFUSED/)
+})
+
+requires(
+  'build',
+  'linux',
+  'libpcap',
+)('a filter that is none: 64', () => {
+  expectForetold([...LISTEN, '--out', 'null', '--filter', 'tcp prt 443'], 64, /--filter/)
+  expectForetold([...LISTEN, '--out', 'null?filter=tcp prt 443'], 64, /--out "null\?filter=tcp prt 443"/)
+})
+
+it('a configuration that is wrong: 78', () => {
+  writeFileSync(join(folder, 'a.yaml'), 'vnis: 5\n')
+  const { exitCode, lines } = runCommand(['check', '--config', join(folder, 'a.yaml')])
+  expect(exitCode).toBe(78)
+  expect(lines[0]).toContain('a.yaml:1:7: "vnis" is no option; the nearest is "vni"')
+})
+
+requires(
+  'build',
+  'root',
+  'setpriv',
+)('a capability that is missing: 77, and a folder that is not ours: 73', () => {
+  expectForetold(['--listen', 'gre://127.0.0.1', '--out', 'null'], 77, /CAP_NET_RAW/, AS_NOBODY)
+  expectForetold([...LISTEN, '--out', `pcap:${folder}/a.pcap`], 73, /EACCES/, AS_NOBODY)
+  const small = checked([...LISTEN, '--out', 'null', '--buffer', '512MiB'], AS_NOBODY)
+  expect(small.exitCode).toBe(0)
+  expect(small.findings.find(({ about }) => about === 'receive buffer')).toMatchObject({
+    level: 'warn',
+    mend: expect.stringContaining('sysctl -w net.core.rmem_max=536870912'),
+  })
+})
+
+it('--print shows the configuration, as a file that means the same', () => {
+  const args = ['--vni', '1,!2', '--out', `pcap:${folder}/a.pcap?rotate=1h`, ...LISTEN]
+  const { exitCode, stdout } = runCommand(['check', '--print', ...args])
+  expect(exitCode).toBe(0)
+  writeFileSync(join(folder, 'a.yaml'), stdout)
+  const again = runCommand(['check', '--print', '--config', join(folder, 'a.yaml')])
+  const withoutComments = (text: string) => text.replace(/^#.*\n/gm, '')
+  expect(withoutComments(again.stdout.toString())).toBe(withoutComments(stdout.toString()))
+})
