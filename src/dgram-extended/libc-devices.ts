@@ -36,6 +36,23 @@ export const LONGEST_DEVICE_NAME = 15
 export const SOCKADDR_LL_BYTES = 20
 export const SOCKADDR_LL_IFINDEX = 4
 
+/** <linux/aio_abi.h>, in 32-bit words: struct iocb, struct io_event. */
+export const IOCB_WORDS = 16
+export const IOCB_DATA = 0
+export const IOCB_LIO_OPCODE = 4
+export const IOCB_FILDES = 5
+export const IOCB_BUF = 6
+export const IOCB_NBYTES = 8
+export const IOCB_CMD_PWRITE = 1
+export const IO_EVENT_WORDS = 8
+export const IO_EVENT_RES = 4
+/** <asm/unistd.h>: the C library has no functions for these. */
+const IS_ARM = process.arch === 'arm64'
+const SYS_io_setup = IS_ARM ? 0 : 206
+const SYS_io_destroy = IS_ARM ? 1 : 207
+const SYS_io_submit = IS_ARM ? 2 : 209
+const SYS_io_getevents = IS_ARM ? 4 : 208
+
 /** What devices need of the C library; failures are told as in Libc. */
 export interface DeviceCalls {
   /** With a pointer. */
@@ -44,6 +61,11 @@ export interface DeviceCalls {
   ioctlValue(fd: number, request: number, value: number): number
   /** `address` is a number, as one BigInt a frame would be garbage; user space's addresses have 47 bits. */
   write(fd: number, address: number, length: number): number
+  /** io_setup(2) and so on; addresses as above, and the context is one. */
+  ioSetup(events: number, context: number): number
+  ioDestroy(context: number): number
+  ioSubmit(context: number, count: number, pointers: number): number
+  ioGetEvents(context: number, least: number, most: number, events: number, timeout: number): number
 }
 
 let loaded: DeviceCalls | undefined
@@ -56,7 +78,17 @@ export function deviceCalls(): DeviceCalls {
 
 function load(): DeviceCalls {
   const library = loadKoffi().load(null)
+  // Variadic; on both architectures it is called as any other.
+  const one = library.func('intptr_t syscall(intptr_t, uintptr_t)')
+  const two = library.func('intptr_t syscall(intptr_t, uintptr_t, uintptr_t)')
+  const three = library.func('intptr_t syscall(intptr_t, uintptr_t, uintptr_t, uintptr_t)')
+  const five = library.func('intptr_t syscall(intptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t)')
   return {
+    ioSetup: (events, context) => two(SYS_io_setup, events, context),
+    ioDestroy: (context) => one(SYS_io_destroy, context),
+    ioSubmit: (context, count, pointers) => three(SYS_io_submit, context, count, pointers),
+    ioGetEvents: (context, least, most, events, timeout) =>
+      five(SYS_io_getevents, context, least, most, events, timeout),
     ioctl: library.func('int ioctl(int, unsigned long, void *)'),
     ioctlValue: library.func('int ioctl(int, unsigned long, unsigned long)'),
     write: library.func('intptr_t write(int, uintptr_t, size_t)'),

@@ -1,4 +1,5 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { AioWriter } from './aio-writer.ts'
 import type { FramePort } from './frame-port.ts'
 import { libc } from './libc.ts'
 import {
@@ -17,6 +18,8 @@ import { addDeviceFlags, deviceFlags, deviceIndex, deviceRequest } from './netwo
 import { SyscallError } from './syscall-error.ts'
 
 const CLONE_DEVICE = '/dev/net/tun'
+/** For fewer frames two system calls for all of them are no gain. */
+const FEW = 4
 
 export interface TapOptions {
   /** Up to 15 bytes; see isDeviceName(). */
@@ -41,6 +44,7 @@ export class TapDevice implements FramePort {
   readonly memory: Uint8Array
   readonly #address: number
   readonly #calls: DeviceCalls = deviceCalls()
+  readonly #aio: AioWriter | undefined = AioWriter.open()
   #fd: number
 
   private constructor(fd: number, name: string, isNew: boolean, memory: Uint8Array) {
@@ -72,8 +76,15 @@ export class TapDevice implements FramePort {
     }
   }
 
-  /** One system call a frame: the kernel has none that takes several. EIO: the device is down; EBADFD: it was removed. */
+  /** EIO: the device is down; EBADFD: it was removed. */
   send(offsets: Uint32Array, lengths: Uint32Array, first: number, count: number): number {
+    if (this.#aio === undefined || count < FEW) return this.#sendOneByOne(offsets, lengths, first, count)
+    const sent = this.#aio.write(this.#fd, this.#address, offsets, lengths, first, count)
+    this.errno = this.#aio.errno
+    return sent
+  }
+
+  #sendOneByOne(offsets: Uint32Array, lengths: Uint32Array, first: number, count: number): number {
     for (let i = first; i < first + count; i++) {
       if (this.#calls.write(this.#fd, this.#address + offsets[i]!, lengths[i]!) >= 0) continue
       this.errno = libc().errno()
@@ -84,6 +95,7 @@ export class TapDevice implements FramePort {
 
   /** The device goes with it, unless it persists. A second call does nothing. */
   close(): void {
+    this.#aio?.close()
     if (this.#fd >= 0) closeSync(this.#fd)
     this.#fd = -1
   }

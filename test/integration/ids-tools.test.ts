@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect } from 'vitest'
 import { type Collector, expectBalance, startCollector } from '../support/collector.ts'
 import { joinedNamespaces, type Namespace, type NamespacePair } from '../support/namespaces.ts'
 import { requires } from '../support/requirements.ts'
-import { framesOf, output } from '../support/tshark.ts'
+import { framesOf, output, packetsIn } from '../support/tshark.ts'
 import { until } from '../support/waiting.ts'
 import { addPeer, mirror, type Peer, receiveBytes, startTcpdump } from './mirrored-host.ts'
 
@@ -49,10 +49,6 @@ async function startTool(host: Namespace, argv: readonly string[], ready: string
       await exited
     },
   }
-}
-
-function packetsIn(file: string): number {
-  return Number(/packets:\s+(\d+)/.exec(output('capinfos', '-cM', file))![1])
 }
 
 function bytesOf(file: string): string[] {

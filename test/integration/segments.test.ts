@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect } from 'vitest'
 import { type Collector, expectBalance, startCollector } from '../support/collector.ts'
 import { joinedNamespaces, type Namespace, type NamespacePair } from '../support/namespaces.ts'
 import { requires } from '../support/requirements.ts'
-import { framesOf, output } from '../support/tshark.ts'
+import { framesOf, packetsIn } from '../support/tshark.ts'
 import { until } from '../support/waiting.ts'
 import { addPeer, mirror, type Peer, receiveBytes, startTcpdump } from './mirrored-host.ts'
 
@@ -48,10 +48,6 @@ function makeSource(): { source: Namespace; host: Namespace; to: Peer } {
 
 function bytesOf(file: string): string[] {
   return framesOf(file).map(({ bytes }) => bytes)
-}
-
-function packetsIn(file: string): number {
-  return Number(/packets:\s+(\d+)/.exec(output('capinfos', '-cM', file))![1])
 }
 
 it.each([

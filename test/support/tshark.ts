@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 
 /** One packet as tshark reads it. */
 export interface Frame {
@@ -50,4 +50,10 @@ export function fieldsOf(file: string, fields: string[], ...options: string[]): 
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => line.split('\t'))
+}
+
+/** Packets of a capture file that may still be growing; -1 while it ends amid one. */
+export function packetsIn(file: string): number {
+  const { status, stdout } = spawnSync('capinfos', ['-cM', file], { encoding: 'utf8' })
+  return status === 0 ? Number(/packets:\s+(\d+)/.exec(stdout)![1]) : -1
 }
