@@ -1,6 +1,7 @@
 import { crc32c } from '../frames/crc.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import { folded, InternetChecksum } from '../frames/internet-checksum.ts'
+import { pseudoHeaderSum } from '../frames/pseudo-header.ts'
 import { ETHERTYPE_IPV4 } from '../wire/ether-type.ts'
 import { type InnerHeaders, PROTOCOL_UNKNOWN } from '../wire/inner-headers.ts'
 import { uint16, uint32 } from '../wire/read.ts'
@@ -8,10 +9,6 @@ import { uint16, uint32 } from '../wire/read.ts'
 /** RFC 791 section 3.1, RFC 8200 section 3. */
 const IPV4_HEADER_BYTES = 20
 const IPV4_CHECKSUM = 10
-const IPV4_ADDRESSES = 12
-const IPV4_ADDRESSES_BYTES = 8
-const IPV6_ADDRESSES = 8
-const IPV6_ADDRESSES_BYTES = 32
 
 const ICMP = 1
 const TCP = 6
@@ -100,22 +97,11 @@ export class ChecksumFixer {
 
   /** RFC 9293 section 3.1, RFC 8200 section 8.1: addresses, protocol and length are summed, too. */
   #overPseudoHeader(network: number, at: number, length: number, field: number, headers: InnerHeaders): void {
-    const addresses =
-      headers.etherType === ETHERTYPE_IPV4
-        ? sumOfWords(this.#bytes, network + IPV4_ADDRESSES, IPV4_ADDRESSES_BYTES)
-        : sumOfWords(this.#bytes, network + IPV6_ADDRESSES, IPV6_ADDRESSES_BYTES)
-    const withoutLength = folded(addresses + headers.protocol)
+    const withoutLength = folded(pseudoHeaderSum(this.#bytes, network, headers.etherType, headers.protocol))
     const pseudoHeader = folded(withoutLength + folded(length))
     const found = uint16(this.#bytes, at + field)
     if (found !== pseudoHeader && found !== withoutLength && found !== 0) return
     this.#view.setUint16(at + field, 0)
     this.#view.setUint16(at + field, ~folded(this.#checksum.sum(at, length) + pseudoHeader) & 0xffff)
   }
-}
-
-/** Not folded; for a few words at any address this is faster than InternetChecksum. */
-function sumOfWords(bytes: Uint8Array, start: number, length: number): number {
-  let sum = 0
-  for (let at = start; at < start + length; at += 2) sum += uint16(bytes, at)
-  return sum
 }

@@ -55,6 +55,18 @@ test('the closing lines say what was captured, received and dropped, and what ea
   )
 })
 
+test('frames that left in segments are frames written, and said beside them', () => {
+  const sink = new SinkCounters()
+  sink.addOffered(5)
+  sink.setSent(5, 9000, 0)
+  sink.setSegmented(2, 6)
+  const tunnels = new TunnelCounts(new SharedArrayBuffer(TunnelCounts.bytesFor(1)), 1)
+  const report = buildReport(new PipelineCounters(), tunnels, [{ name: 'tap:ids0', counters: sink }])
+  expect(report.sinks).toEqual([{ sink: 'tap:ids0', written: 5, bytes: 9000, dropped: {}, segmented: 2, segments: 6 }])
+  expect(sink.balance()).toBe(0)
+  expect(closingLines(report)).toContain('tap:ids0: 5 frames written, 2 of them as 6 segments\n')
+})
+
 test('the closing lines name every reason for which frames are missing', () => {
   const counters = new PipelineCounters()
   counters.addVerdict(BAD_FLAGS, 2)

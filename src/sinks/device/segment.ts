@@ -1,7 +1,10 @@
 import { z } from 'zod'
 import { problem } from '../../config/terms/problem.ts'
 
-/** What becomes of TCP frames of segmentation offload: divided by the device's MTU, left whole, or divided by so many bytes. */
+/**
+ * What becomes of TCP frames of segmentation offload: divided by the device's MTU, left whole, or divided by so many bytes.
+ * To leave it to a TAP (IFF_VNET_HDR) does not help: tcpdump and other AF_PACKET readers get the frame whole, unfinished.
+ */
 export type Segment = 'mtu' | 'no' | number
 
 /** IPv4's smallest MTU that hosts must take (RFC 791 section 3.1), and the longest frame that an IP length tells; with Ethernet. */

@@ -1,4 +1,5 @@
-import { ETHERTYPE_IPV4 } from '../../wire/ether-type.ts'
+import { folded } from '../../frames/internet-checksum.ts'
+import { pseudoHeaderSum } from '../../frames/pseudo-header.ts'
 import { InnerHeaders } from '../../wire/inner-headers.ts'
 import { LINKTYPE_ETHERNET } from '../../wire/link-type.ts'
 import { uint16 } from '../../wire/read.ts'
@@ -7,11 +8,6 @@ const TCP = 6
 const UDP = 17
 const TCP_CHECKSUM = 16
 const UDP_CHECKSUM = 6
-/** RFC 791 section 3.1, RFC 8200 section 3: where the addresses are, and how many bytes. */
-const IPV4_ADDRESSES = 12
-const IPV4_ADDRESSES_BYTES = 8
-const IPV6_ADDRESSES = 8
-const IPV6_ADDRESSES_BYTES = 32
 /** One finished checksum in 65536 looks unfinished. */
 const ENOUGH = 3
 
@@ -34,12 +30,8 @@ export class UnfinishedChecksums {
     if (headers.isFragment || (headers.protocol !== TCP && headers.protocol !== UDP)) return false
     const field = headers.transportAt + (headers.protocol === TCP ? TCP_CHECKSUM : UDP_CHECKSUM)
     if (field + 2 > length || headers.statedEnd === 0) return false
-    const isIpv4 = headers.etherType === ETHERTYPE_IPV4
-    const start = offset + headers.networkAt + (isIpv4 ? IPV4_ADDRESSES : IPV6_ADDRESSES)
-    const end = start + (isIpv4 ? IPV4_ADDRESSES_BYTES : IPV6_ADDRESSES_BYTES)
-    let sum = headers.protocol + headers.statedEnd - headers.transportAt
-    for (let at = start; at < end; at += 2) sum += uint16(bytes, at)
-    while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16)
+    const pseudoHeader = pseudoHeaderSum(bytes, offset + headers.networkAt, headers.etherType, headers.protocol)
+    const sum = folded(pseudoHeader + folded(headers.statedEnd - headers.transportAt))
     return uint16(bytes, offset + field) === sum
   }
 }
