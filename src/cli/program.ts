@@ -17,6 +17,7 @@ import { check } from './check.ts'
 import { collect } from './collect.ts'
 import { decap } from './decap.ts'
 import { demo } from './demo.ts'
+import { ARGUMENTS, type ExtcapRequest, extcap } from './extcap.ts'
 import { writeToStandardError } from './logger.ts'
 import type { Given } from './option-file.ts'
 import { printSettings } from './print-settings.ts'
@@ -56,6 +57,7 @@ function createProgram(exit: (code: number) => void): Command {
   addCollectOptions(program).addHelpText('after', `\n${sinkHelp()}`)
   addDecap(program, exit)
   addCheck(program, exit)
+  addExtcap(program, exit)
   program
     .command('demo')
     .description('the whole system on this machine, in network namespaces: mirror, traffic, frame by frame')
@@ -97,6 +99,29 @@ function addCheck(program: Command, exit: (code: number) => void): void {
       exit(await check(options, json === true))
     })
   addCollectOptions(checking)
+}
+
+/** Newer Wiresharks may ask for more: what we do not know is passed over. */
+function addExtcap(program: Command, exit: (code: number) => void): void {
+  const asked = program
+    .command('extcap')
+    .description('for Wireshark, which lists the collector among its interfaces: see README')
+    .usage('--extcap-interfaces | --extcap-interface NAME ...')
+    .allowUnknownOption()
+    .allowExcessArguments()
+    .option('--extcap-interfaces', 'list interfaces')
+    .option('--extcap-version [version]', "Wireshark's")
+    .option('--extcap-interface <name>', 'of which the others ask')
+    .option('--extcap-dlts', 'list link types')
+    .option('--extcap-config', 'list options')
+    .option('--extcap-capture-filter <expression>', 'what to capture; without --capture, say what is wrong with it')
+    .option('--capture', 'write frames to the FIFO')
+    .option('--fifo <path>')
+    .action(async (request: ExtcapRequest) => {
+      refuseMisplaced('extcap', program.opts())
+      exit(await extcap(request))
+    })
+  for (const { call, tooltip, type } of ARGUMENTS) asked.option(type === 'boolflag' ? call : `${call} <value>`, tooltip)
 }
 
 /** Every option of collecting: a file may have them all, whatever command reads it. */
