@@ -60,13 +60,13 @@ function figures(before: Snapshot, now: Snapshot, milliseconds: number): string[
   const [sink] = now.report.sinks
   const unwritten = (sink?.dropped['sink-overflow'] ?? 0) + (sink?.dropped['sink-error'] ?? 0)
   return [
-    `${withUnit(rate)} frames/s`,
-    `${withUnit(bits)}bit/s`,
+    `${Math.round(rate)} frames/s`,
+    withUnit(bits, 'bit/s'),
     `${now.report.delivered} frames`,
     `${lost} dropped`,
     ...(sink === undefined
       ? []
-      : [`${sink.sink} ${withUnit(sink.bytes)}B${unwritten > 0 ? `, ${unwritten} lost` : ''}`]),
+      : [`${sink.sink} ${withUnit(sink.bytes, 'B')}${unwritten > 0 ? `, ${unwritten} lost` : ''}`]),
   ]
 }
 
@@ -79,8 +79,8 @@ function progress(done: number, size: number, milliseconds: number): string {
   return `${Math.floor(part * 100)} %, ${left} left`
 }
 
-/** With a factor of a thousand: "12.3 k". */
-export function withUnit(value: number): string {
+/** With a factor of a thousand: "12.3 kB". */
+function withUnit(value: number, name: string): string {
   const units = ['', 'k', 'M', 'G', 'T']
   let scaled = value
   let unit = 0
@@ -88,7 +88,7 @@ export function withUnit(value: number): string {
     scaled /= 1000
     unit++
   }
-  return unit === 0 ? `${Math.round(scaled)} ` : `${scaled.toFixed(1)} ${units[unit]}`
+  return `${unit === 0 ? Math.round(scaled) : scaled.toFixed(1)} ${units[unit]}${name}`
 }
 
 /** Undefined for pipes and whatever else has no size to reach. */

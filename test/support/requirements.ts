@@ -32,6 +32,8 @@ const TOOLS = [
   'suricata',
   'ovs-vsctl',
   'kcat',
+  'chromium',
+  'script',
   'systemd-analyze',
   'dumpcap',
 ] as const
