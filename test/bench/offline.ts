@@ -80,15 +80,15 @@ async function timed(argv: readonly string[], output: string, outputBytes: numbe
   return { wall: wall!, cpu: user! + system! }
 }
 
-/** Writes `packets` mirrored frames in their tunnels, 10 us apart, as a pcap file. */
-export function writeCapture(path: string, packets: number): void {
-  const packet = vxlanPacket(PACKET_BYTES)
-  const record = RECORD_HEADER_BYTES + PACKET_BYTES
+/** Writes mirrored frames in their tunnels, 10 us apart, as a pcap file; `packets` is a multiple of 1000. */
+export function writeCapture(path: string, packets: number, packetBytes: number = PACKET_BYTES): void {
+  const packet = vxlanPacket(packetBytes)
+  const record = RECORD_HEADER_BYTES + packetBytes
   const chunk = new Uint8Array(PACKETS_PER_WRITE * record)
   const view = new DataView(chunk.buffer)
   for (let i = 0; i < PACKETS_PER_WRITE; i++) {
-    view.setUint32(i * record + 8, PACKET_BYTES, true)
-    view.setUint32(i * record + 12, PACKET_BYTES, true)
+    view.setUint32(i * record + 8, packetBytes, true)
+    view.setUint32(i * record + 12, packetBytes, true)
     chunk.set(packet, i * record + RECORD_HEADER_BYTES)
   }
   const fd = openSync(path, 'wx')

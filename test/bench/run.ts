@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { allocation } from './allocation.ts'
 import { devices } from './devices.ts'
+import { kafka } from './kafka.ts'
 import { live } from './live.ts'
 import { memory } from './memory.ts'
 import { offline } from './offline.ts'
@@ -28,6 +29,7 @@ const PARTS = new Map<string, (place: Place, settings: Settings) => Promise<Row[
   ['devices', devices],
   ['allocation', allocation],
   ['memory', memory],
+  ['kafka', kafka],
 ])
 
 async function main(): Promise<void> {

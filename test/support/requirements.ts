@@ -36,6 +36,7 @@ const TOOLS = [
   'script',
   'systemd-analyze',
   'dumpcap',
+  'openssl',
 ] as const
 
 /** What a test may need from the machine: a command on PATH, or one of the named conditions. */

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, Failure } from '../../config/terms/failure.ts'
 import type { PeerTable } from '../../frames/peer-table.ts'
 import type { RecordConsumer } from '../../frames/record-queue.ts'
@@ -19,6 +20,8 @@ import { isPlainTopic, type Topic, Topics } from './topics.ts'
 /** A cluster that takes nothing is given up after so long: when the program is to end, and when its input has ended. */
 const HURRIED_PATIENCE_MS = 5000
 const PATIENCE_MS = 60_000
+const ASK_AGAIN_MS = 200
+const GOODBYE_MS = 500
 /** Lines about topics that cannot be had: a template may name a thousand. */
 const TOPIC_LINES = 10
 
@@ -38,6 +41,7 @@ export class KafkaProducer implements Sender {
   #outbox!: Outbox
   #topicLines = 0
   #left = 0
+  #hasGivenUp = false
   #lingering: NodeJS.Timeout | undefined
 
   constructor(thread: SinkThread<ProducerOptions>, peers: PeerTable | undefined) {
@@ -89,7 +93,7 @@ export class KafkaProducer implements Sender {
       if (isPlainTopic(topic)) await this.#findPlainTopic(topic)
     } catch (error) {
       spool?.close()
-      await this.#cluster.disconnect().catch(() => {})
+      await this.#leave()
       throw error instanceof Failure ? error : this.#failure(error)
     }
     if (spool !== undefined && !spool.isEmpty) {
@@ -139,8 +143,14 @@ export class KafkaProducer implements Sender {
     const { earlierDelivered } = this.#outbox
     if (earlierDelivered > 0) this.#thread.log('info', `${earlierDelivered} frames of earlier runs were delivered.`)
     if (this.#left > 0) this.#thread.log('warn', `${this.#left} frames stay in the spool for the next run.`)
-    // kafkajs waits here for answers that a silent broker owes.
-    await Promise.race([this.#cluster.disconnect().catch(() => {}), new Promise((resolve) => setTimeout(resolve, 500))])
+    await this.#leave()
+  }
+
+  /** kafkajs waits here for what a silent broker owes, and its timers would keep the thread for half a minute. */
+  async #leave(): Promise<void> {
+    await Promise.race([this.#cluster.disconnect().catch(() => {}), setTimeout(GOODBYE_MS)])
+    // The counters are written, and the last message is sent, before the event loop's next turn.
+    setImmediate(() => process.exit())
   }
 
   #append(topic: Topic, at: number): void {
@@ -190,7 +200,7 @@ export class KafkaProducer implements Sender {
       try {
         return await this.#topics.find(topic)
       } catch {
-        await new Promise((resolve) => setTimeout(resolve, 200))
+        await setTimeout(ASK_AGAIN_MS)
       }
     }
   }
@@ -204,7 +214,10 @@ export class KafkaProducer implements Sender {
     throw new Failure(EXIT_UNAVAILABLE, `Kafka at ${brokers} has no topic ${name} that may be written to.`, mend)
   }
 
-  /** True once nothing has moved for so long, or for the shorter time that there is when the program is to end. */
+  /**
+   * True once nothing has moved for so long, or for the shorter time that there is when the program is to end; then at
+   * once, for whatever else would wait.
+   */
   #isOver(patienceMs: number): () => boolean {
     let { progress } = this.#outbox
     let since = performance.now()
@@ -213,9 +226,9 @@ export class KafkaProducer implements Sender {
         progress = this.#outbox.progress
         since = performance.now()
       }
-      const stalled = performance.now() - since
-      if (this.#thread.isHurried) return stalled > HURRIED_PATIENCE_MS
-      return stalled > patienceMs
+      const patience = this.#thread.isHurried ? HURRIED_PATIENCE_MS : patienceMs
+      this.#hasGivenUp ||= performance.now() - since > patience
+      return this.#hasGivenUp
     }
   }
 

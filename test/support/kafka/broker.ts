@@ -10,6 +10,7 @@ import { kafkaClasspath } from './jars.ts'
 const CLUSTER_ID = 'bWlycm9yLWNvbGxlY3Rvcg'
 const START_LIMIT_MS = 60_000
 /** Tests want a broker soon, not a fast one. */
+const LOG_LEVEL = '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn'
 const JAVA_OPTIONS = ['-Xmx512m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1']
 
 export interface BrokerOptions {
@@ -76,6 +77,7 @@ export class KafkaBroker {
   async run(): Promise<void> {
     const output = openSync(join(this.folder, 'log'), 'a')
     const java = [
+      LOG_LEVEL,
       '-cp',
       kafkaClasspath()!,
       ...(this.#options.javaOptions ?? JAVA_OPTIONS),
