@@ -109,7 +109,9 @@ class PipelineWorker {
     const { drain } = sourceType(this.#plan.source.engine)
     if (drain === 'nothing' || received === 0 || performance.now() - this.#drainBegan > DRAIN_MS) return true
     const arrival = this.#batch.seconds[received - 1]! * 1000 + this.#batch.nanoseconds[received - 1]! / 1e6
-    this.#lateBatches = arrival >= this.#stopRequested ? this.#lateBatches + 1 : 0
+    // A stamp of the future, beyond the millisecond that the clock leaves out, is from before it was set back: it says nothing.
+    const isLate = arrival >= this.#stopRequested && arrival <= Date.now() + 1
+    this.#lateBatches = isLate ? this.#lateBatches + 1 : 0
     // Sockets take turns: after so many batches each of them has shown that what it has left is late.
     return drain === 'arrived' && this.#lateBatches >= sockets
   }

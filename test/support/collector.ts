@@ -1,8 +1,8 @@
+import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { chownSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect } from 'vitest'
 import { BUILT_COMMAND } from './requirements.ts'
 import { until } from './waiting.ts'
 
@@ -33,6 +33,8 @@ export interface CollectorOptions {
   readonly cwd?: string | undefined
   /** Whose the folder of the report is, for a collector that becomes somebody else. */
   readonly owner?: number | undefined
+  /** Words in front of the command, of programs that become it: its process id stays that of the collector. */
+  readonly under?: readonly string[] | undefined
 }
 
 /** The built command, run once. */
@@ -45,10 +47,10 @@ export class Collector {
   readonly #exited: Promise<number | null>
 
   /** `stdout`: a descriptor for standard output, where the `stdout` of this class is not to gather it. */
-  constructor(args: readonly string[], { namespace, stdout, cwd, owner }: CollectorOptions = {}) {
+  constructor(args: readonly string[], { namespace, stdout, cwd, owner, under = [] }: CollectorOptions = {}) {
     this.#folder = mkdtempSync(join(tmpdir(), 'collector-'))
     if (owner !== undefined) chownSync(this.#folder, owner, owner)
-    const command = [process.execPath, BUILT_COMMAND, ...args, '--report', this.#reportFile]
+    const command = [...under, process.execPath, BUILT_COMMAND, ...args, '--report', this.#reportFile]
     const argv = namespace === undefined ? command : ['ip', 'netns', 'exec', namespace, ...command]
     this.#child = spawn(argv[0]!, argv.slice(1), {
       stdio: ['pipe', stdout ?? 'pipe', 'pipe'],
@@ -179,11 +181,8 @@ function sum(counts: Record<string, number>): number {
 
 /** Every frame is in exactly one place: delivered or dropped, and for every sink written or dropped. */
 export function expectBalance(report: Report): void {
-  expect(report.received).toBe(report.delivered + sum(report.dropped))
+  assert.equal(report.delivered + sum(report.dropped), report.received, 'delivered and dropped, received')
   for (const sink of report.sinks) {
-    expect({ sink: sink.sink, frames: sink.written + sum(sink.dropped) }).toEqual({
-      sink: sink.sink,
-      frames: report.delivered,
-    })
+    assert.equal(sink.written + sum(sink.dropped), report.delivered, `${sink.sink}: written and dropped, delivered`)
   }
 }
