@@ -52,7 +52,9 @@ function createProgram(exit: (code: number) => void): Command {
     .showHelpAfterError('See mirror-collector --help.')
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'mirror-collector: ')) })
     .action(async (flags: Given) => {
-      exit(await collect(collectOptionsOf(settingsOf(program, flags))))
+      const settings = settingsOf(program, flags)
+      const read = () => collectOptionsOf(settingsOf(program, flags))
+      exit(await collect(collectOptionsOf(settings), settings.file === undefined ? undefined : read))
     })
   addCollectOptions(program).addHelpText('after', `\n${sinkHelp()}`)
   addDecap(program, exit)
@@ -249,6 +251,6 @@ function sinkHelp(): string {
     ...rows.map((lines) => lines.join(`\n${' '.repeat(12)}`)),
     '',
     'Every option has an environment variable, --allow-from MIRROR_COLLECTOR_ALLOW_FROM; of --listen and --out one a line.',
-    'Signals: SIGINT and SIGTERM finish and end, SIGHUP reopens files, SIGUSR1 logs statistics.',
+    'Signals: SIGINT and SIGTERM finish and end, SIGHUP reads --config again and reopens files, SIGUSR1 logs statistics.',
   ].join('\n')
 }

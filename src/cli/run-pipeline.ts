@@ -1,19 +1,19 @@
 import type { Logger } from 'pino'
 import type { HttpListen } from '../config/http-listen.ts'
 import type { SinkText } from '../config/sink-wish.ts'
-import { EXIT_USAGE, Failure } from '../config/terms/failure.ts'
 import type { UserWish } from '../config/user.ts'
 import { compileWish } from '../pipeline/filter-wish.ts'
 import type { PipelineOptions } from '../pipeline/plan.ts'
 import { Supervisor } from '../pipeline/supervisor.ts'
-import type { SinkWish } from '../sinks/sink.ts'
 import { sourceType } from '../sources/registry.ts'
 import type { SourcePlan } from '../sources/source.ts'
 import { closingLines, type Report } from '../telemetry/report.ts'
 import { type Account, become, findAccount, writableFiles } from './account.ts'
 import { writeToStandardError } from './logger.ts'
+import { type Reread, reload } from './reload.ts'
 import { ReportFile } from './report-file.ts'
 import { ServiceManager } from './service-manager.ts'
+import { sinkWish, sinkWishes, targetOf } from './sink-wishes.ts'
 import { StatusLine } from './status-line.ts'
 import { Telemetry } from './telemetry.ts'
 
@@ -71,6 +71,7 @@ export async function runPipeline(
   run: RunOptions,
   log: Logger,
   announce: (description: readonly string[]) => void,
+  reread?: Reread,
 ): Promise<Outcome> {
   const live = sourceType(source.engine).canWait !== true
   const wishes = sinkWishes(run, live)
@@ -80,7 +81,7 @@ export async function runPipeline(
   const file = reportFile(source, run)
   const supervisor = new Supervisor(log)
   const service = new ServiceManager(process.env)
-  const release = handleSignals(supervisor, service, log)
+  const release = handleSignals(supervisor, service, log, reread)
   const timers: NodeJS.Timeout[] = []
   const telemetry = new Telemetry(supervisor)
   let line: StatusLine | undefined
@@ -161,32 +162,6 @@ function reportFile(source: SourcePlan, run: RunOptions): ReportFile | undefined
   ])
 }
 
-/** What the sinks' texts ask for, their filters compiled. Throws Failure where that cannot be here. */
-export function sinkWishes(run: Pick<RunOptions, 'out' | 'report'>, live: boolean): SinkWish[] {
-  const onStandardOutput = run.out.filter((sink) => targetOf(sink) === '-')
-  if (onStandardOutput.length + (run.report === '-' ? 1 : 0) > 1) {
-    throw new Failure(EXIT_USAGE, 'Standard output was asked for more than once.', 'Give the others a file.')
-  }
-  return run.out.map((sink) => sinkWish(sink, '--out', live))
-}
-
-function sinkWish({ overflow, queue, filter: expression, ...sink }: SinkText, option: string, live: boolean): SinkWish {
-  if (live && overflow === 'block') {
-    throw new Failure(
-      EXIT_USAGE,
-      `${option} "${sink.name}": overflow=block would make the receiver wait and lose every sink's frames.`,
-      'Use it with decap, where nothing is lost by waiting; for bursts raise queue=.',
-    )
-  }
-  const filter = expression === undefined ? undefined : compileWish(expression, `${option} "${sink.name}"`)
-  return { ...sink, filter, common: { overflow: overflow ?? (live ? 'drop' : 'block'), queue } }
-}
-
-/** A sink's target, where its kind has one; `-` is standard output. */
-function targetOf(sink: SinkText): string {
-  return (sink.options as { target?: string }).target ?? ''
-}
-
 async function dropPrivileges(
   account: Account,
   before: Set<string>,
@@ -223,13 +198,23 @@ function stop(supervisor: Supervisor, service: ServiceManager): void {
   supervisor.stop()
 }
 
-/** SIGINT and SIGTERM drain and end, SIGHUP reopens files, SIGUSR1 shows the statistics. Returns how to let go of them. */
-function handleSignals(supervisor: Supervisor, service: ServiceManager, log: Logger): () => void {
+/** SIGINT and SIGTERM drain and end, SIGHUP reads the configuration again and reopens files, SIGUSR1 shows the statistics. Returns how to let go of them. */
+function handleSignals(
+  supervisor: Supervisor,
+  service: ServiceManager,
+  log: Logger,
+  reread: Reread | undefined,
+): () => void {
   const end = () => stop(supervisor, service)
+  // One after the other, however many signals come.
+  let last: Promise<void> = Promise.resolve()
   const reopen = () => {
-    service.isReloading()
-    supervisor.reopenSinks()
-    service.isReady()
+    last = last.then(async () => {
+      service.isReloading()
+      if (reread !== undefined) await reload(supervisor, reread, log)
+      supervisor.reopenSinks()
+      service.isReady()
+    })
   }
   const show = () => logStatistics(supervisor, log)
   const handlers: [NodeJS.Signals, () => void][] = [

@@ -19,7 +19,9 @@ const SLOTS_PER_PEER = 2
  */
 export class PeerTable {
   readonly #capacity: number
-  readonly #allowed: CidrList | undefined
+  #allowed: CidrList | undefined
+  /** By peer: 1 = it has a number, and is not let in any more. */
+  readonly #denied: Uint8Array
   readonly #slots: Uint16Array
   /** Addresses by peer, in memory that other threads may read: a peer's is there before its number is handed out. */
   readonly #keys: Uint32Array
@@ -45,6 +47,7 @@ export class PeerTable {
   ) {
     this.#capacity = capacity
     this.#allowed = allowed
+    this.#denied = new Uint8Array(capacity + FIRST_PEER)
     this.#slots = new Uint16Array(capacity * SLOTS_PER_PEER)
     this.#keys = new Uint32Array(memory)
   }
@@ -56,6 +59,19 @@ export class PeerTable {
     this.#lastPeer = this.#find(bytes, at, length)
     this.#last.set(this.#key)
     return this.#lastPeer
+  }
+
+  /** Lets others in from now on; those who have a number keep it. Without `allowed` every peer is. */
+  allow(allowed: CidrList | undefined): void {
+    this.#allowed = allowed
+    this.#lastPeer = -1
+    const bytes = new Uint8Array(16)
+    const view = new DataView(bytes.buffer)
+    for (let peer = FIRST_PEER; peer < this.#count; peer++) {
+      this.writeAddress(peer, view, 0)
+      const isIn = allowed === undefined || allowed.contains(bytes, 0, this.addressBytes(peer))
+      this.#denied[peer] = isIn ? 0 : 1
+    }
   }
 
   /** How many peers have a number of their own. */
@@ -107,7 +123,7 @@ export class PeerTable {
     let slot = this.#hash() % slots.length
     while (slots[slot] !== 0) {
       const peer = slots[slot]!
-      if (this.#equals(this.#keys, peer * WORDS)) return peer
+      if (this.#equals(this.#keys, peer * WORDS)) return this.#denied[peer] === 1 ? PEER_DENIED : peer
       slot = slot + 1 === slots.length ? 0 : slot + 1
     }
     if (this.#allowed !== undefined && !this.#allowed.contains(bytes, at, length)) return PEER_DENIED

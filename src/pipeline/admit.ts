@@ -6,10 +6,15 @@ import type { Step } from './step.ts'
 
 /** Lets in the frames whose sender and tunnel identifier are wanted. */
 export class AdmitStep implements Step {
-  readonly #wanted: NumberSet | undefined
+  #wanted: NumberSet | undefined
 
   /** Without `wanted` every identifier is. The peer table has already judged the senders. */
   constructor(wanted: NumberSet | undefined) {
+    this.#wanted = wanted
+  }
+
+  /** Wants others from now on. */
+  admit(wanted: NumberSet | undefined): void {
     this.#wanted = wanted
   }
 

@@ -27,13 +27,13 @@ export interface OnlyLinkType {
 
 /** Shows every sink the same batch. */
 export class FanOut {
-  readonly #outlets: readonly Outlet[]
+  readonly #outlets: Outlet[]
   readonly #allRows: Uint16Array
   readonly #selected: Uint16Array
 
   /** `capacity`: rows of the batches, at most 65 536. */
   constructor(outlets: readonly Outlet[], capacity: number) {
-    this.#outlets = outlets
+    this.#outlets = [...outlets]
     this.#allRows = Uint16Array.from({ length: capacity }, (_, row) => row)
     this.#selected = new Uint16Array(capacity)
   }
@@ -59,6 +59,11 @@ export class FanOut {
 
   flush(): void {
     for (let i = 0; i < this.#outlets.length; i++) this.#outlets[i]!.sink.flush()
+  }
+
+  /** What a sink wants from now on, by its place. */
+  select(place: number, { wanted, filter }: Pick<Outlet, 'wanted' | 'filter'>): void {
+    this.#outlets[place] = { ...this.#outlets[place]!, wanted, filter }
   }
 
   /** For each sink: frames that it has taken on so far, or, `ended`, that have come to their end there. */

@@ -1,7 +1,7 @@
 import { createFilter } from '../frames/bpf-compiler.ts'
 import { CidrList } from '../frames/cidr-list.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
-import { NumberSet } from '../frames/number-set.ts'
+import { type IdRange, NumberSet } from '../frames/number-set.ts'
 import { PeerCounts } from '../frames/peer-counts.ts'
 import { PeerTable } from '../frames/peer-table.ts'
 import { Reassembler } from '../frames/reassembler.ts'
@@ -19,7 +19,15 @@ import { FinishStep } from './finish.ts'
 import { MirrorSessions } from './mirror-sessions.ts'
 import { NestedTunnels } from './nested.ts'
 import { OuterStep } from './outer.ts'
-import { COUNTED_PEERS, COUNTED_TUNNELS, INCOMPLETE_DATAGRAMS, type PipelinePlan, type SinkPlan } from './plan.ts'
+import {
+  type Choice,
+  COUNTED_PEERS,
+  COUNTED_TUNNELS,
+  INCOMPLETE_DATAGRAMS,
+  type PipelinePlan,
+  type SinkChoice,
+  type SinkPlan,
+} from './plan.ts'
 import { RebuildStep } from './rebuild.ts'
 import { RefusedPackets } from './refused-packets.ts'
 import { SelectStep } from './select.ts'
@@ -62,7 +70,7 @@ export class Pipeline {
       { strict: plan.strict, greKeyMode: plan.greKeyMode },
       new NestedTunnels(plan.depth, plan.source.listeners),
     )
-    this.#admit = new AdmitStep(plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined)
+    this.#admit = new AdmitStep(numberSet(plan.wanted))
     const sessions = plan.sessions && new MirrorSessions(plan.sessions, plan.timestamps)
     this.#rebuild = new RebuildStep(plan, this.#decapsulate.notes, sessions, this.counters)
     this.#select = new SelectStep(plan, batch, this.counters)
@@ -92,6 +100,14 @@ export class Pipeline {
     this.counters.addDeliveredBytes(bytesOnTheWire(batch))
     if (batch.count > 0) this.#fanOut.write(batch)
     this.#outer?.endBatch()
+  }
+
+  /** Between two batches: what is let in, kept and handed to each sink from now on. */
+  choose(choice: Choice): void {
+    this.peers?.allow(choice.allowFrom.length > 0 ? new CidrList(choice.allowFrom) : undefined)
+    this.#admit.admit(numberSet(choice.wanted))
+    this.#select.choose(choice)
+    for (const [place, sink] of choice.sinks.entries()) this.#fanOut.select(place, selectionOf(sink))
   }
 
   /** For each sink: frames that it has taken on so far, or, `ended`, that have come to their end there. */
@@ -166,10 +182,17 @@ function bytesOnTheWire(batch: FrameBatch): number {
 async function openOutlet(plan: SinkPlan, say: (text: string) => void): Promise<Outlet> {
   const half = (await import(plan.pipelineHalf)) as PipelineHalf
   const counters = new SinkCounters(plan.counters)
-  const wanted = plan.wanted.length > 0 ? new NumberSet(plan.wanted) : undefined
-  const filter = plan.filter && createFilter(plan.filter.instructions)
   const only = plan.linkType === undefined ? undefined : onlyLinkType(plan.name, plan.linkType, say)
-  return { sink: half.attach(plan.wiring, counters), counters, wanted, filter, only }
+  return { sink: half.attach(plan.wiring, counters), counters, ...selectionOf(plan), only }
+}
+
+function selectionOf({ wanted, filter }: SinkChoice): Pick<Outlet, 'wanted' | 'filter'> {
+  return { wanted: numberSet(wanted), filter: filter && createFilter(filter.instructions) }
+}
+
+/** Undefined = all. */
+function numberSet(ranges: readonly IdRange[]): NumberSet | undefined {
+  return ranges.length > 0 ? new NumberSet(ranges) : undefined
 }
 
 function onlyLinkType(name: string, linkType: number, say: (text: string) => void): OnlyLinkType {

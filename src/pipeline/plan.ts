@@ -10,16 +10,28 @@ import type { Depth } from './nested.ts'
 import type { RebuildOptions } from './rebuild.ts'
 import type { SelectOptions } from './select.ts'
 
+/** The frames that a sink wants. */
+export interface SinkChoice {
+  /** Tunnel identifiers; empty = all. */
+  readonly wanted: readonly IdRange[]
+  /** Undefined = all. */
+  readonly filter?: FilterProgram | undefined
+}
+
+/** What can be changed while frames are received: crosses to the worker as a message. */
+export interface Choice extends Pick<SelectOptions, 'filter' | 'sample'> {
+  readonly wanted: readonly IdRange[]
+  readonly allowFrom: readonly string[]
+  /** By the sinks' places in the plan. */
+  readonly sinks: readonly SinkChoice[]
+}
+
 /** A sink as the pipeline's worker gets it. */
-export interface SinkPlan {
+export interface SinkPlan extends SinkChoice {
   /** Module of its half in the pipeline. */
   readonly pipelineHalf: string
   readonly wiring: SinkWiring
   readonly counters: SharedArrayBuffer
-  /** The tunnel identifiers that it wants; empty = all. */
-  readonly wanted: readonly IdRange[]
-  /** The frames that it wants; undefined = all. */
-  readonly filter?: FilterProgram | undefined
   /** As the user wrote it. */
   readonly name: string
   /** LINKTYPE_ value of the only frames that it can take; undefined = any. */
@@ -79,6 +91,8 @@ export const INCOMPLETE_DATAGRAMS = 64
 /** What a worker tells the main thread. */
 export type WorkerMessage =
   | { readonly kind: 'ready'; readonly description: readonly string[]; readonly warnings: readonly string[] }
+  /** The last choice is in force. */
+  | { readonly kind: 'chosen' }
   | { readonly kind: 'finished'; readonly problem: string | undefined }
   | { readonly kind: 'notice'; readonly level: NoticeLevel; readonly text: string }
   | {

@@ -25,25 +25,26 @@ const FLOW_HASHES = 2 ** 32
 
 /** Leaves out the frames that the user does not want, while all that arrived of them is still there to judge by. */
 export class SelectStep implements Step {
-  readonly #filter: FrameFilter | undefined
+  #filter: FrameFilter | undefined
   /** Flows with a hash below this are kept: those of 1/100 are among those of 1/10. */
-  readonly #sampledBelow: number
+  #sampledBelow: number = FLOW_HASHES
   readonly #flow: Flow = new Flow()
   readonly #recent: RecentFrames | undefined
   readonly #fingerprint: Fingerprint
   readonly #counters: PipelineCounters
 
   /** `batch`: whose memory the frames lie in. */
-  constructor(
-    { filter, sample = 1, dedup }: SelectOptions,
-    batch: Pick<FrameBatch, 'bytes' | 'view'>,
-    counters: PipelineCounters,
-  ) {
-    if (filter !== undefined) this.#filter = createFilter(filter.instructions)
-    this.#sampledBelow = Math.ceil(FLOW_HASHES / sample)
-    if (dedup !== undefined) this.#recent = new RecentFrames(dedup)
+  constructor(options: SelectOptions, batch: Pick<FrameBatch, 'bytes' | 'view'>, counters: PipelineCounters) {
+    this.choose(options)
+    if (options.dedup !== undefined) this.#recent = new RecentFrames(options.dedup)
     this.#fingerprint = new Fingerprint(batch.view, batch.bytes, randomBytes(4).readInt32LE())
     this.#counters = counters
+  }
+
+  /** Wants other frames from now on; which copies were seen is kept. */
+  choose({ filter, sample = 1 }: Pick<SelectOptions, 'filter' | 'sample'>): void {
+    this.#filter = filter && createFilter(filter.instructions)
+    this.#sampledBelow = Math.ceil(FLOW_HASHES / sample)
   }
 
   /** The cheapest first; what was left out needs no remembering. */

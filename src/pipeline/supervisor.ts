@@ -16,6 +16,7 @@ import { allocateSessions, gapsIn, mayBeNumbered, type SessionMemory } from './m
 import { slabBytesInFront } from './pipeline.ts'
 import {
   BEGIN,
+  type Choice,
   CONTROL_STOP,
   CONTROL_TURNS,
   CONTROL_WORDS,
@@ -147,6 +148,25 @@ export class Supervisor {
     return Atomics.load(this.#control, CONTROL_STOP) === 1
   }
 
+  /** Whether senders were asked for from the start, as --allow-from needs. */
+  get knowsSenders(): boolean {
+    return this.#peers !== undefined
+  }
+
+  /** Changes what is let in, kept and handed to each sink, without losing a frame. Resolves when it is so. */
+  async choose(choice: Choice): Promise<void> {
+    await this.#announced.promise
+    const chosen = new Promise<void>((resolve) => {
+      this.#worker?.on('message', function look(this: Worker, { kind }: WorkerMessage) {
+        if (kind !== 'chosen') return
+        this.off('message', look)
+        resolve()
+      })
+    })
+    this.#worker?.postMessage(choice)
+    await chosen
+  }
+
   reopenSinks(): void {
     for (const sink of this.#sinks) sink.open.reopen()
   }
@@ -229,6 +249,7 @@ export class Supervisor {
     worker.on('message', (message: WorkerMessage) => {
       if (message.kind === 'failed') return fail(message.failure)
       if (message.kind === 'finished') return finished.resolve(message.problem)
+      if (message.kind === 'chosen') return
       if (message.kind === 'notice')
         return void this.#announced.promise.then(() => this.#log[message.level](message.text))
       this.#description = message.description

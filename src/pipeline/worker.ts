@@ -6,7 +6,7 @@ import { FrameBatch } from '../frames/frame-batch.ts'
 import { sourceType } from '../sources/registry.ts'
 import { END_OF_SOURCE, type Source } from '../sources/source.ts'
 import { Pipeline } from './pipeline.ts'
-import { CONTROL_STOP, CONTROL_TURNS, type PipelinePlan, type WorkerMessage } from './plan.ts'
+import { type Choice, CONTROL_STOP, CONTROL_TURNS, type PipelinePlan, type WorkerMessage } from './plan.ts'
 import { Settling } from './settling.ts'
 
 /** How long a receive may wait: the longest that a request to stop can go unseen. */
@@ -53,16 +53,24 @@ class PipelineWorker {
       post({ kind: 'ready', description: source.description, warnings: source.warnings })
       // The program gives up its privileges, and says that it listens, before the first frame can open a file.
       await once(parentPort!, 'message')
+      parentPort!.on('message', this.#choose)
       const settling = new Settling(this.#pipeline, source)
       await this.#collect(source, settling)
       await settling.finish()
       this.#askTheKernel(source)
     } finally {
+      parentPort!.off('message', this.#choose)
       await source?.close()
       // A source that could not be opened ends the program: the supervisor then abandons the sinks.
       if (source !== undefined) this.#pipeline.close()
     }
     post({ kind: 'finished', problem: source.problem })
+  }
+
+  /** Comes when the event loop gets its turn, which is between two batches. */
+  readonly #choose = (choice: Choice): void => {
+    this.#pipeline.choose(choice)
+    post({ kind: 'chosen' })
   }
 
   async #collect(source: Source, settling: Settling): Promise<void> {

@@ -6,7 +6,7 @@ import { EXIT_CANNOT_CREATE, EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, Failure } fro
 import { deviceIndex } from '../../dgram-extended/network-device.ts'
 import { parseTarget } from '../../kafka/access-options.ts'
 import { compileWish } from '../../pipeline/filter-wish.ts'
-import { sinkWishes } from '../run-pipeline.ts'
+import { sinkWishes } from '../sink-wishes.ts'
 import { brokerFindings } from './brokers.ts'
 import { writeSpeed } from './disk.ts'
 import { type Finding, failed, failedBy } from './finding.ts'

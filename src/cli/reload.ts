@@ -1,0 +1,79 @@
+import type { Logger } from 'pino'
+import type { CollectOptions } from '../config/schema.ts'
+import type { SinkText } from '../config/sink-wish.ts'
+import { toFailureMessage } from '../config/terms/failure.ts'
+import { kebab } from '../config/terms/problem.ts'
+import { compileWish } from '../pipeline/filter-wish.ts'
+import type { Choice } from '../pipeline/plan.ts'
+import type { Supervisor } from '../pipeline/supervisor.ts'
+import { sinkWishes } from './sink-wishes.ts'
+
+/** Options that change while the collector runs. */
+const LIVE = ['vni', 'allowFrom', 'filter', 'sample', 'out']
+
+/** What a configuration that was read again changes. */
+export interface Reload {
+  readonly choice: Choice
+  /** Options, and sinks, that have changed and need a restart. */
+  readonly needRestart: readonly string[]
+  /** What is in force then. */
+  readonly effective: CollectOptions
+}
+
+/** What the configuration says now, compared with what is in force. Throws Failure. */
+export type Reread = (knowsSenders: boolean) => Reload
+
+/** `knowsSenders`: whether --allow-from can change. Throws Failure where the next configuration cannot be. */
+export function reloadOf(now: CollectOptions, next: CollectOptions, knowsSenders: boolean): Reload {
+  const names = [...new Set([...Object.keys(now), ...Object.keys(next)])]
+  const changed = names.filter((name) => !isSame(optionOf(now, name), optionOf(next, name)))
+  const needRestart = changed.filter((name) => !LIVE.includes(name)).map((name) => `--${kebab(name)}`)
+  if (changed.includes('allowFrom') && !knowsSenders) needRestart.push('--allow-from, as there was none at the start')
+  // Also those of new sinks: a configuration is refused as a whole.
+  sinkWishes(next, true)
+  const taken = new Set<number>()
+  const out = now.out.map((sink) => {
+    const at = next.out.findIndex((other, i) => !taken.has(i) && isSame(identity(other), identity(sink)))
+    taken.add(at)
+    if (at < 0) needRestart.push(`--out ${sink.name}, which goes on`)
+    return next.out[at] ?? sink
+  })
+  for (const [i, sink] of next.out.entries()) if (!taken.has(i)) needRestart.push(`--out ${sink.name}, which is new`)
+  const filter = next.filter === undefined ? undefined : compileWish(next.filter, `--filter "${next.filter}"`)
+  const sinks = sinkWishes({ out }, true).map((sink) => ({ wanted: sink.wanted, filter: sink.filter }))
+  const { vni, sample } = next
+  const allowFrom = knowsSenders ? next.allowFrom : now.allowFrom
+  return {
+    choice: { wanted: vni, allowFrom, filter, sample, sinks },
+    needRestart,
+    effective: { ...now, out, vni, allowFrom, filter: next.filter, sample },
+  }
+}
+
+/** Reads the configuration again, and applies it. Says what came of it; a bad one is refused, and the old one goes on. */
+export async function reload(supervisor: Supervisor, reread: Reread, log: Logger): Promise<void> {
+  try {
+    const { choice, needRestart } = reread(supervisor.knowsSenders)
+    await supervisor.choose(choice)
+    log.info('The configuration was read again.')
+    if (needRestart.length > 0) log.warn(`Changed, but only after a restart: ${needRestart.join('; ')}.`)
+  } catch (error) {
+    const { what, mend } = toFailureMessage(error)
+    log.error(
+      `The configuration is refused, the old one goes on: ${what.replaceAll('\n', '; ')} ${mend.replaceAll('\n', ' ')}`,
+    )
+  }
+}
+
+/** All of a sink but what it selects. */
+function identity({ type, options, overflow, queue }: SinkText): unknown[] {
+  return [type, options, overflow, queue]
+}
+
+function optionOf(options: CollectOptions, name: string): unknown {
+  return (options as Record<string, unknown>)[name]
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
+}
