@@ -3,11 +3,13 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
-import { expectBalance, type Report } from '../support/collector.ts'
+import { type Collector, expectBalance, type Report, startCollector } from '../support/collector.ts'
 import { runCommand } from '../support/command.ts'
 import { OwnNamespace } from '../support/own-namespace.ts'
 import { requires, unmet } from '../support/requirements.ts'
 import { scapyLines } from '../support/scapy.ts'
+import { send } from '../support/sender.ts'
+import { until } from '../support/waiting.ts'
 
 const NEEDS = ['build', 'root', 'namespaces', 'ip', 'scapy'] as const
 const it = requires(...NEEDS)
@@ -15,6 +17,7 @@ const it = requires(...NEEDS)
 let folder = ''
 let input = ''
 let namespace: OwnNamespace | undefined
+let collector: Collector | undefined
 beforeEach(() => {
   if (unmet(...NEEDS).length > 0) return
   folder = mkdtempSync(join(tmpdir(), 'segments-'))
@@ -24,7 +27,9 @@ beforeEach(() => {
   ip('link', 'add', 'eth1', 'type', 'veth', 'peer', 'name', 'far')
   for (const end of ['eth1', 'far']) ip('link', 'set', end, 'addrgenmode', 'none', 'mtu', '1500', 'up')
 })
-afterEach(() => {
+afterEach(async () => {
+  await collector?.dispose()
+  collector = undefined
   namespace?.leave()
   namespace = undefined
   rmSync(folder, { recursive: true, force: true })
@@ -90,4 +95,31 @@ it.each([
   expect([stats64.rx.packets, stats64.rx.bytes]).toEqual([5 - segmented + segments, sink!.bytes])
   // The device was made ready for the longest frame: UDP's 5028 bytes of IP, a jumbo frame's 8988, or 14520.
   expect(mtu).toBe(out.endsWith('no') ? 14_520 : out.endsWith('9014') ? 9000 : 5028)
+})
+
+it('an MTU that is lowered while frames come: one frame is lost as too long, and those that follow are divided for it', async () => {
+  ip('link', 'set', 'lo', 'up')
+  const [{ datagram }] = scapyLines<{ datagram: string }>(`
+frame = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="10.0.0.1", dst="10.0.0.2") / TCP(flags="A") / bytes(1400)
+print(json.dumps({"datagram": "0800000000006400" + bytes(frame).hex()}))
+`) as [{ datagram: string }]
+  const running = await startCollector(['--listen', 'vxlan://127.0.0.1:0', '--out', 'interface:eth1'])
+  collector = running
+  const sink = async () => (await running.statistics()).sinks[0]!
+  const sendOne = async () => await send([Buffer.from(datagram, 'hex')], running.ports[0]!)
+  await until('frames are sent', async () => {
+    await sendOne()
+    return (await sink()).written > 0
+  })
+  ip('link', 'set', 'eth1', 'mtu', '1000')
+  await until('frames are divided', async () => {
+    await sendOne()
+    return (await sink()).segmented! > 2
+  })
+  expect(await running.stop()).toBe(0)
+  const report = running.report()
+  expectBalance(report)
+  const { segmented, segments, dropped } = report.sinks[0]!
+  expect(dropped['frame-size']).toBe(1)
+  expect(segments).toBe(2 * segmented!)
 })
