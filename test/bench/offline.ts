@@ -1,5 +1,6 @@
+import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import type { Place } from './place.ts'
 import { Program } from './program.ts'
 import { COMMAND } from './receivers.ts'
@@ -21,47 +22,59 @@ interface Times {
   readonly cpu: number
 }
 
-/** `mirror-collector decap` takes the tunnel off a capture file; tcpdump only copies the same file. */
+/** Where the C program that takes tunnels off lies: https://github.com/theclam/stripe, one file, built with cc -O2. */
+const STRIPE = process.env.MC_BENCH_STRIPE
+
+/** `mirror-collector decap` takes the tunnel off a capture file; the others do, too, or only copy the same file. */
 export async function offline(place: Place): Promise<Row[]> {
   const input = join(place.folder, 'offline.pcap')
   const output = join(place.folder, 'offline-out.pcap')
-  writeCapture(input, PACKETS)
-  // tcpdump would otherwise become a user who may not write here.
-  const copy = ['tcpdump', '-Z', 'root', '-r', input, '-w', output]
   const decap = [process.execPath, COMMAND, 'decap', input, '--out', `pcap:${output}`]
-  const record = RECORD_HEADER_BYTES + PACKET_BYTES
-  const ours: Times[] = []
-  const theirs: Times[] = []
-  // The first of each finds memory that nothing has touched yet, and is not counted.
-  for (let i = 0; i <= RUNS; i++) {
-    const a = await timed(decap, output, FILE_HEADER_BYTES + PACKETS * (record - OUTER_BYTES))
-    const b = await timed(copy, output, FILE_HEADER_BYTES + PACKETS * record)
-    if (i === 0) continue
-    ours.push(a)
-    theirs.push(b)
+  const rows: Row[] = []
+  const against = async (name: string, argv: readonly string[], packets: number, removed: number, runs: number) => {
+    writeCapture(input, packets)
+    const ours: Times[] = []
+    const theirs: Times[] = []
+    // The first of each finds memory that nothing has touched yet, and is not counted.
+    for (let i = 0; i <= runs; i++) {
+      const a = await timed(decap, output, fileBytes(packets, OUTER_BYTES))
+      const b = await timed(argv, output, fileBytes(packets, removed))
+      if (i === 0) continue
+      ours.push(a)
+      theirs.push(b)
+    }
+    rmSync(input)
+    const what = `decap of ${packets / 1e6} M packets of ${PACKET_BYTES} bytes`
+    for (const [kind, time] of [
+      ['elapsed', 'wall'],
+      ['CPU', 'cpu'],
+    ] as const) {
+      const [mine, other] = [ours.map((times) => times[time]), theirs.map((times) => times[time])]
+      rows.push(compare(`${what}, ${kind}`, name, mine, other))
+    }
   }
-  rmSync(input)
-  const what = `${PACKETS / 1e6} M packets of ${PACKET_BYTES} bytes`
-  return [
-    compare(
-      `decap of ${what}, elapsed`,
-      ours.map(({ wall }) => wall),
-      theirs.map(({ wall }) => wall),
-    ),
-    compare(
-      `decap of ${what}, CPU`,
-      ours.map(({ cpu }) => cpu),
-      theirs.map(({ cpu }) => cpu),
-    ),
-  ]
+  // tcpdump would otherwise become a user who may not write here.
+  await against('tcpdump -r -w', ['tcpdump', '-Z', 'root', '-r', input, '-w', output], PACKETS, 0, RUNS)
+  if (STRIPE === undefined) {
+    const measure = 'MC_BENCH_STRIPE names no program: not compared with stripe, in C'
+    rows.push({ part: 'offline', measure })
+  } else await against('stripe, in C', [STRIPE, '-r', input, '-w', output], PACKETS, OUTER_BYTES, RUNS)
+  if (spawnSync('tshark', ['--version']).error !== undefined) {
+    rows.push({ part: 'offline', measure: 'this machine lacks tshark: not compared with it' })
+  } else await against('tshark -r -w', ['tshark', '-F', 'pcap', '-r', input, '-w', output], PACKETS, 0, RUNS)
+  return rows
 }
 
-function compare(measure: string, ours: number[], theirs: number[]): Row {
+function fileBytes(packets: number, removed: number): number {
+  return FILE_HEADER_BYTES + packets * (RECORD_HEADER_BYTES + PACKET_BYTES - removed)
+}
+
+function compare(measure: string, yardstick: string, ours: number[], theirs: number[]): Row {
   return measured({
     part: 'offline',
     measure,
     ours: `${median(ours).toFixed(2)} s`,
-    yardstick: `tcpdump -r -w: ${median(theirs).toFixed(2)} s`,
+    yardstick: `${yardstick}: ${median(theirs).toFixed(2)} s`,
     ratio: median(ours) / median(theirs),
     atMost: 1,
     samples: [ours, theirs],
@@ -76,7 +89,9 @@ async function timed(argv: readonly string[], output: string, outputBytes: numbe
   rmSync(output)
   if (size !== outputBytes) throw new Error(`${argv.join(' ')}: wrote ${size} bytes, not ${outputBytes}\n${stderr}`)
   const [wall, user, system] = stderr.trim().split('\n').at(-1)!.split(' ').map(Number)
-  process.stderr.write(`  ${argv[0] === 'tcpdump' ? 'tcpdump' : 'decap'}: ${wall} s, CPU ${user} + ${system} s\n`)
+  process.stderr.write(
+    `  ${argv[0] === process.execPath ? 'decap' : basename(argv[0]!)}: ${wall} s, CPU ${user} + ${system} s\n`,
+  )
   return { wall: wall!, cpu: user! + system! }
 }
 
