@@ -97,13 +97,10 @@ export async function runPipeline(
     announce(supervisor.description)
     supervisor.announced()
     telemetry.collecting()
-    timers.push(...tellServiceManager(service, supervisor, log))
+    timers.push(...tellServiceManager(service, supervisor, log), ...ownTimers(run, supervisor, service, log))
     if (telemetry.url !== undefined) log.info(`live page and metrics at ${telemetry.url}`)
     for (const warning of supervisor.warnings) log.warn(warning)
     if (!run.quiet && run.logLevel !== 'silent') line = StatusLine.open(() => supervisor.snapshot(), source.file)
-    if (run.stats !== undefined)
-      timers.push(setInterval(() => logStatistics(supervisor, log), Math.min(run.stats, LONGEST_TIMER_MS)))
-    if (run.duration !== undefined) timers.push(stopAfter(() => stop(supervisor, service), run.duration))
     const problem = await supervisor.finished().finally(() => {
       line?.close()
       conclude(supervisor.report(), run, file)
@@ -115,6 +112,15 @@ export async function runPipeline(
     telemetry.close()
     release()
   }
+}
+
+/** Of --stats and --duration. */
+function ownTimers(run: RunOptions, supervisor: Supervisor, service: ServiceManager, log: Logger): NodeJS.Timeout[] {
+  const timers: NodeJS.Timeout[] = []
+  if (run.stats !== undefined)
+    timers.push(setInterval(() => logStatistics(supervisor, log), Math.min(run.stats, LONGEST_TIMER_MS)))
+  if (run.duration !== undefined) timers.push(stopAfter(() => stop(supervisor, service), run.duration))
+  return timers
 }
 
 function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {

@@ -33,7 +33,7 @@ export class Telemetry {
   }
 
   async #serve({ host, port }: HttpListen): Promise<void> {
-    // Loaded only when wanted: it takes a fifth of the time to start.
+    // Loaded only when wanted.
     const { TelemetryServer } = await import('../telemetry/telemetry-server.ts')
     const supervisor = this.#supervisor
     this.#server = await TelemetryServer.open(host, port, {

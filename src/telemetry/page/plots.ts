@@ -37,8 +37,8 @@ export function plotOf(make: typeof uPlot, place: HTMLElement, lines: readonly L
   const plot = new make(
     {
       ...size(),
-      // Wide enough for the legend's figures, so that nothing jumps.
-      padding: [8, 8, 0, 0],
+      // Room for the half of a time that stands at the end.
+      padding: [8, 28, 0, 0],
       cursor: { y: false, points: { size: 6 } },
       scales: { y: { range: (_plot, _low, high) => [0, high > 0 ? high * 1.1 : 1] } },
       axes: [
