@@ -108,3 +108,20 @@ test('any sequence of addresses gets the numbers that a Map would give', () => {
     { numRuns: 300 },
   )
 })
+
+test('who is let in changes at once, also for the peer just seen, and numbers stay', () => {
+  const table = new PeerTable(4, new CidrList(['10.0.0.0/8', '2001:db8::/32']))
+  const addresses = ['10.0.0.1', '2001:db8::1', '192.168.0.1']
+  const [v4, v6, other] = addresses.map((address) => indexOf(table, address))
+  expect(other).toBe(PEER_DENIED)
+  table.allow(new CidrList(['192.168.0.0/16', '2001:db8::1']))
+  const then = addresses.map((address) => indexOf(table, address))
+  expect(then.slice(0, 2)).toEqual([PEER_DENIED, v6])
+  expect(then[2]).toBeGreaterThan(Math.max(v4!, v6!))
+  table.allow(undefined)
+  expect(addresses.map((address) => indexOf(table, address))).toEqual([v4, v6, then[2]])
+  table.allow(new CidrList(['10.0.0.1']))
+  expect(addresses.map((address) => indexOf(table, address))).toEqual([v4, PEER_DENIED, PEER_DENIED])
+  expect(indexOf(table, '10.0.0.1')).toBe(v4)
+  expect(table.size).toBe(3)
+})
