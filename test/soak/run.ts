@@ -16,7 +16,7 @@ import { SmallDisk } from '../support/small-disk.ts'
 import { FAULTS, type Scene } from './faults.ts'
 import { MemoryWatch } from './memory.ts'
 
-const LIFE_MINUTES = 3
+const LIFE_MINUTES = 5
 const KILLED_ONE_IN = 4
 const DISK_MEBIBYTES = 48
 const FLOOD_PACE = 32
