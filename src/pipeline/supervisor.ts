@@ -272,7 +272,7 @@ export class Supervisor {
 
 function needsPeers(options: PipelineOptions, wishes: readonly SinkWish[]): boolean {
   if (options.countPeers || options.allowFrom.length > 0 || mayBeNumbered(options.source.listeners)) return true
-  return wishes.some((wish) => sinkType(wish.type).needsPeers === true)
+  return wishes.some((wish) => sinkType(wish.type).needsPeers?.(wish.options) === true)
 }
 
 interface Slab {

@@ -127,7 +127,7 @@ export interface SinkType<Options> {
   /** Strict schema of the target and of what may follow `?`; defaults live here and nowhere else. */
   readonly options: z.ZodType<Options>
   /** Reads the frames' `peer` column; absent = it does not, and without --allow-from nobody asks who sends. */
-  readonly needsPeers?: boolean
+  needsPeers?(options: Options): boolean
   /** Whether frames may be bare IP packets (`--ip-frames raw`): beside Ethernet ones, or with none of those. Absent = never. */
   readonly takesRawIp?: 'beside-ethernet' | 'alone'
   /** Bytes of the slab that a sink with this queue needs. */

@@ -2,7 +2,7 @@ import { communityId } from '../../frames/community-id.ts'
 import { Flow } from '../../frames/flow.ts'
 import { flowHash } from '../../frames/flow-hash.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../../wire/link-type.ts'
-import { CAPTURED, FRAME, IS_RAW_IP, TUNNEL_ID } from './frame-record.ts'
+import { CAPTURED, FRAME, IS_RAW_IP } from './frame-record.ts'
 import { type FrameKeys, TunnelKeys } from './keys.ts'
 
 /** A power of two. A Community ID costs 2 us, one that is kept here 0.1 us; a flow that meets another's slot takes it over. */
@@ -21,7 +21,7 @@ export class FlowKeys implements FrameKeys {
   readonly #slab: Uint8Array
   readonly #view: DataView
   readonly #flow: Flow = new Flow()
-  readonly #tunnels: TunnelKeys
+  readonly #tunnels: TunnelKeys = new TunnelKeys()
   readonly #flows: Uint8Array = new Uint8Array(SLOTS * SLOT_BYTES)
   readonly #tunnelIds: Uint32Array = new Uint32Array(SLOTS)
   readonly #keys: (Uint8Array | undefined)[] = new Array<undefined>(SLOTS).fill(undefined)
@@ -30,15 +30,13 @@ export class FlowKeys implements FrameKeys {
   constructor(slab: Uint8Array) {
     this.#slab = slab
     this.#view = new DataView(slab.buffer, slab.byteOffset, slab.length)
-    this.#tunnels = new TunnelKeys(slab)
   }
 
-  keyOf(at: number): Uint8Array {
+  keyOf(at: number, tunnelId: number): Uint8Array {
     const flow = this.#flow
-    const tunnelId = this.#view.getUint32(at + TUNNEL_ID, true)
     const linkType = this.#view.getUint8(at + IS_RAW_IP) === 1 ? LINKTYPE_RAW : LINKTYPE_ETHERNET
     flow.decode(this.#slab, at + FRAME, this.#view.getUint32(at + CAPTURED, true), linkType)
-    if (flow.kind !== 'ip') return this.#tunnels.keyOf(at)
+    if (flow.kind !== 'ip') return this.#tunnels.keyOf(at, tunnelId)
     if (flow.isFragment) {
       flow.sourcePort = -1
       flow.destinationPort = -1
@@ -49,7 +47,7 @@ export class FlowKeys implements FrameKeys {
     const known = this.#keys[slot]
     if (known !== undefined && this.#tunnelIds[slot] === tunnelId && this.#isIn(slot)) return known
     const id = communityId(flow, this.#slab)
-    if (id === undefined) return this.#tunnels.keyOf(at)
+    if (id === undefined) return this.#tunnels.keyOf(at, tunnelId)
     const key = Buffer.from(`${tunnelId}/${id}`)
     this.#keys[slot] = key
     this.#tunnelIds[slot] = tunnelId

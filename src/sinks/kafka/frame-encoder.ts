@@ -11,7 +11,16 @@ import {
 import { varintBytes, writeVarint } from '../../kafka/varint.ts'
 import { LINKTYPE_RAW } from '../../wire/link-type.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
-import { CAPTURED, ENCAPSULATION, FRAME, NANOSECONDS, SECONDS, TUNNEL_ID, WIRE_LENGTH } from './frame-record.ts'
+import {
+  CAPTURED,
+  ENCAPSULATION,
+  FRAME,
+  NANOSECONDS,
+  RECORD_BYTES,
+  SECONDS,
+  TUNNEL_ID,
+  WIRE_LENGTH,
+} from './frame-record.ts'
 import type { OpenBatch } from './open-batch.ts'
 
 /** Those that every record has. */
@@ -21,18 +30,57 @@ const NANOSECOND_DIGITS = 9
 const KNOWN_HEADERS = 4096
 const TIME_HEADER: Uint8Array = headerName(HEADER_TIME)
 
-/** Puts frames of the queue into a batch. */
+/** Stands for the tunnels that have no series of their own. */
+export const OTHER_TUNNELS = -1
+
+/** Puts frames of the queue into batches. */
 export interface FrameEncoder {
-  /** Adds the frame at `at`; false when the batch has no room left for it. `key`: undefined = the time. */
-  add(batch: OpenBatch, at: number, key: Uint8Array | undefined): boolean
+  /** Of the records that look() was told of. */
+  readonly encapsulation: number
+  readonly tunnelId: number
+  /** Reads which tunnel the record at `at`, in a segment of `series`, belongs to. */
+  look(at: number, series: number): void
+  /** Where the records end that go where the one at `at` goes, in a segment that ends at `end`. */
+  runEnd(at: number, end: number): number
+  recordEnd(at: number): number
+  /** Adds records from `at` to `end`; returns where the first is that the batch has no room for. `key`: undefined = the time. */
+  add(batch: OpenBatch, at: number, end: number, key: Uint8Array | undefined): number
   /** No frame follows: what is still beside the batch goes into it. */
   finish(batch: OpenBatch): void
 }
 
+/** What encoders share to whom each frame comes with its columns, and goes its own way. */
+export abstract class FrameRecords implements FrameEncoder {
+  encapsulation = 0
+  tunnelId = 0
+  protected readonly slab: Buffer
+  protected readonly view: DataView
+
+  constructor(slab: Uint8Array) {
+    this.slab = Buffer.from(slab.buffer, slab.byteOffset, slab.length)
+    this.view = new DataView(slab.buffer, slab.byteOffset, slab.length)
+  }
+
+  look(at: number): void {
+    this.encapsulation = this.view.getUint8(at + ENCAPSULATION)
+    this.tunnelId = this.view.getUint32(at + TUNNEL_ID, true)
+  }
+
+  runEnd(at: number): number {
+    return this.recordEnd(at)
+  }
+
+  recordEnd(at: number): number {
+    return at + this.view.getUint32(at + RECORD_BYTES, true)
+  }
+
+  abstract add(batch: OpenBatch, at: number, end: number, key: Uint8Array | undefined): number
+
+  finish(_batch: OpenBatch): void {}
+}
+
 /** format=frame: a record for each frame. */
-export class SingleFrames implements FrameEncoder {
-  readonly #slab: Buffer
-  readonly #view: DataView
+export class SingleFrames extends FrameRecords {
   readonly #peers: PeerTable | undefined
   /** Number of headers, those that depend on tunnel and peer, and the name of the one that follows. */
   readonly #ready: Map<number, Uint8Array> = new Map()
@@ -41,13 +89,12 @@ export class SingleFrames implements FrameEncoder {
   #last: Uint8Array = new Uint8Array(0)
 
   constructor(slab: Uint8Array, peers: PeerTable | undefined) {
-    this.#slab = Buffer.from(slab.buffer, slab.byteOffset, slab.length)
-    this.#view = new DataView(slab.buffer, slab.byteOffset, slab.length)
+    super(slab)
     this.#peers = peers
   }
 
-  add(batch: OpenBatch, at: number, key: Uint8Array | undefined): boolean {
-    const view = this.#view
+  add(batch: OpenBatch, at: number, end: number, key: Uint8Array | undefined): number {
+    const { view } = this
     const captured = view.getUint32(at + CAPTURED, true)
     const wireLength = view.getUint32(at + WIRE_LENGTH, true)
     const seconds = view.getUint32(at + SECONDS, true)
@@ -68,14 +115,14 @@ export class SingleFrames implements FrameEncoder {
       1 +
       timeDigits
     const { records } = batch
-    if (!records.fits(bodyBytes)) return false
+    if (!records.fits(bodyBytes)) return at
     let to = records.begin(seconds * 1000 + Math.floor(nanoseconds / 1e6), bodyBytes)
     const { bytes } = records
     to = writeVarint(bytes, to, keyBytes)
     if (key === undefined) writeTimeKey(records.view, to, seconds, nanoseconds)
     else bytes.set(key, to)
     to = writeVarint(bytes, to + keyBytes, captured)
-    this.#slab.copy(bytes, to, at + FRAME, at + FRAME + captured)
+    this.slab.copy(bytes, to, at + FRAME, at + FRAME + captured)
     to += captured
     bytes.set(headers, to)
     to = writeVarint(bytes, to + headers.length, lengthDigits)
@@ -86,10 +133,8 @@ export class SingleFrames implements FrameEncoder {
     const fraction = Math.min(timeDigits, NANOSECOND_DIGITS)
     writeDigits(bytes, to + timeDigits - fraction, nanoseconds, fraction)
     batch.frames++
-    return true
+    return end
   }
-
-  finish(): void {}
 
   /** `source`: encapsulation, whether it is bare IP, and peer, as the record has them side by side. */
   #headersFor(tunnelId: number, source: number): Uint8Array {

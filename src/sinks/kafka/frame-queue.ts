@@ -1,10 +1,14 @@
+import { PcapngFormat } from '../../pcap-writer/pcapng-format.ts'
 import type { SinkCounters } from '../../telemetry/counters.ts'
+import { SeriesTable } from '../pcap/series-table.ts'
 import type { FrameSink, SinkWiring } from '../sink.ts'
 import { QueueWriter } from '../thread/queue-writer.ts'
 import type { ThreadWiring } from '../thread/wiring.ts'
 import { frameRecord } from './frame-record.ts'
 
-/** The half of the Kafka sink that lives in the pipeline; see PipelineHalf. */
+/** The half of the Kafka sink that lives in the pipeline; see PipelineHalf. With series, records are those of a pcapng file. */
 export function attach(wiring: SinkWiring, counters: SinkCounters): FrameSink {
-  return new QueueWriter(wiring as ThreadWiring<unknown>, counters, frameRecord)
+  const thread = wiring as ThreadWiring<unknown>
+  if (thread.series === undefined) return new QueueWriter(thread, counters, frameRecord)
+  return new QueueWriter(thread, counters, new PcapngFormat(), new SeriesTable(thread.series))
 }

@@ -1,4 +1,5 @@
 import { type BrokersAndTopic, parseTarget, readAccess } from '../../kafka/access-options.ts'
+import { SeriesTable } from '../pcap/series-table.ts'
 import type { SinkType } from '../sink.ts'
 import { startSinkThread } from '../thread/host.ts'
 import { type KafkaOptions, kafkaOptions, type ProducerOptions } from './options.ts'
@@ -22,6 +23,11 @@ function producerOptions(options: KafkaOptions): ProducerOptions {
   }
 }
 
+/** Whether all frames of a tunnel go to one place, as the records of a pcapng file. */
+function hasSeries({ format, key }: KafkaOptions): boolean {
+  return format === 'pcapng' && key !== 'flow'
+}
+
 export const kafkaSink: SinkType<KafkaOptions> = {
   type: 'kafka',
   summary: 'records of a Kafka topic: a frame each, or pcapng files of many',
@@ -36,7 +42,7 @@ export const kafkaSink: SinkType<KafkaOptions> = {
   takesTarget: true,
   options: kafkaOptions,
   takesRawIp: 'beside-ethernet',
-  needsPeers: true,
+  needsPeers: ({ format }) => format === 'frame',
   slabBytes: (queue) => queue,
   open: async (options, context) =>
     startSinkThread(
@@ -45,6 +51,7 @@ export const kafkaSink: SinkType<KafkaOptions> = {
         pipelineHalf: new URL('./frame-queue.js', import.meta.url),
         options: producerOptions(options),
         prompt: false,
+        series: hasSeries(options) ? new SeriesTable().memory : undefined,
       },
       context,
     ),

@@ -1,4 +1,4 @@
-import { TUNNEL_ID } from './frame-record.ts'
+import { tunnelName } from './topics.ts'
 
 /** What a record's key is, and with it which frames share a partition. */
 export type KeyKind = 'time' | 'vni' | 'flow'
@@ -8,23 +8,17 @@ const KNOWN_KEYS = 4096
 
 /** The key of a frame of the queue; undefined = its time, and any partition will do. */
 export interface FrameKeys {
-  keyOf(at: number): Uint8Array | undefined
+  keyOf(at: number, tunnelId: number): Uint8Array | undefined
 }
 
 /** key=vni: the tunnel identifier in decimal. */
 export class TunnelKeys implements FrameKeys {
-  readonly #view: DataView
   readonly #known: Map<number, Uint8Array> = new Map()
 
-  constructor(slab: Uint8Array) {
-    this.#view = new DataView(slab.buffer, slab.byteOffset, slab.length)
-  }
-
-  keyOf(at: number): Uint8Array {
-    const tunnelId = this.#view.getUint32(at + TUNNEL_ID, true)
+  keyOf(_at: number, tunnelId: number): Uint8Array {
     let key = this.#known.get(tunnelId)
     if (key === undefined) {
-      key = Buffer.from(String(tunnelId))
+      key = Buffer.from(tunnelName(tunnelId))
       if (this.#known.size >= KNOWN_KEYS) this.#known.clear()
       this.#known.set(tunnelId, key)
     }

@@ -5,15 +5,16 @@ import type { RecordConsumer } from '../../frames/record-queue.ts'
 import { KafkaCluster } from '../../kafka/client.ts'
 import { describeKafkaError } from '../../kafka/describe.ts'
 import { partitionOf } from '../../kafka/murmur2.ts'
+import { SeriesTable } from '../pcap/series-table.ts'
 import type { Sender, SinkThread } from '../thread/loop.ts'
 import { FlowKeys } from './flow-keys.ts'
 import { type FrameEncoder, SingleFrames } from './frame-encoder.ts'
-import { ENCAPSULATION, RECORD_BYTES, TUNNEL_ID } from './frame-record.ts'
 import { type FrameKeys, TIME_KEYS, TunnelKeys } from './keys.ts'
 import { OpenBatch } from './open-batch.ts'
 import type { ProducerOptions } from './options.ts'
 import { Outbox } from './outbox.ts'
-import { PcapngRecords } from './pcapng-encoder.ts'
+import { PcapngFrames } from './pcapng-encoder.ts'
+import { PcapngSegments } from './pcapng-segments.ts'
 import { Spool } from './spool.ts'
 import { isPlainTopic, type Topic, Topics } from './topics.ts'
 
@@ -32,11 +33,11 @@ export class KafkaProducer implements Sender {
   #homeless = 0
   readonly #thread: SinkThread<ProducerOptions>
   readonly #options: ProducerOptions
-  readonly #view: DataView
   readonly #cluster: KafkaCluster
   readonly #topics: Topics
   readonly #encoder: FrameEncoder
   readonly #keys: FrameKeys
+  /** Three numbers each: start, end, series. */
   readonly #segments: number[] = []
   #outbox!: Outbox
   #topicLines = 0
@@ -49,12 +50,11 @@ export class KafkaProducer implements Sender {
     const { options } = thread.wiring
     this.#thread = thread
     this.#options = options
-    this.#view = new DataView(slab.buffer, slab.byteOffset, slab.length)
     this.#cluster = new KafkaCluster(options.access)
     this.#topics = new Topics(options.topic, this.#cluster, options.batchBytes, (topic, reason) => {
       this.#sayTopic(topic, reason)
     })
-    this.#encoder = options.format === 'frame' ? new SingleFrames(slab, peers) : new PcapngRecords(slab)
+    this.#encoder = createEncoder(thread, peers)
     this.#keys = createKeys(options, slab)
   }
 
@@ -103,21 +103,23 @@ export class KafkaProducer implements Sender {
     this.#lingering = setInterval(() => this.#closeOld(lingerMs), Math.max(1, lingerMs / 2))
   }
 
-  add({ start, end }: RecordConsumer): void {
-    this.#segments.push(start, end)
+  add({ start, end, series }: RecordConsumer): void {
+    this.#segments.push(start, end, series)
   }
 
   async commit(): Promise<void> {
     const segments = this.#segments.splice(0)
-    for (let i = 0; i < segments.length; i += 2) {
-      for (let at = segments[i]!; at < segments[i + 1]!; at += this.#view.getUint32(at + RECORD_BYTES, true)) {
-        const topic = this.#topics.of(
-          this.#view.getUint8(at + ENCAPSULATION),
-          this.#view.getUint32(at + TUNNEL_ID, true),
-        )
+    const encoder = this.#encoder
+    for (let i = 0; i < segments.length; i += 3) {
+      const end = segments[i + 1]!
+      for (let at = segments[i]!; at < end; ) {
+        encoder.look(at, segments[i + 2]!)
+        const topic = this.#topics.of(encoder.encapsulation, encoder.tunnelId)
         if (topic.partitions === 0) await this.#find(topic)
-        if (topic.partitions === 0) this.#homeless++
-        else this.#append(topic, at)
+        const runEnd = encoder.runEnd(at, end)
+        if (topic.partitions === 0) {
+          for (; at < runEnd; at = encoder.recordEnd(at)) this.#homeless++
+        } else at = this.#append(topic, at, runEnd)
         if (!this.#outbox.hasRoom) await this.#outbox.room(this.#isOver(Number.POSITIVE_INFINITY))
       }
     }
@@ -153,29 +155,32 @@ export class KafkaProducer implements Sender {
     setImmediate(() => process.exit())
   }
 
-  #append(topic: Topic, at: number): void {
-    const key = this.#keys.keyOf(at)
+  /** Puts records into the batch that is open for them, as far as they fit; returns where the first is that does not. */
+  #append(topic: Topic, at: number, end: number): number {
+    const key = this.#keys.keyOf(at, this.#encoder.tunnelId)
     const partition = key === undefined ? topic.current % topic.partitions : partitionOf(key, topic.partitions)
     let batch = topic.open.get(partition)
     if (batch === undefined) {
       batch = new OpenBatch(topic.name, partition, topic.batchLimit)
       topic.open.set(partition, batch)
     }
-    if (this.#encoder.add(batch, at, key)) return
-    if (batch.frames === 0) {
-      topic.open.delete(partition)
-      this.#outbox.tooLarge++
-      return
+    const next = this.#encoder.add(batch, at, end, key)
+    if (next === end) return end
+    if (batch.frames > 0) {
+      this.#close(topic, batch)
+      return next
     }
-    this.#close(topic, batch)
-    this.#append(topic, at)
+    topic.open.delete(partition)
+    this.#encoder.finish(batch)
+    this.#outbox.tooLarge++
+    return this.#encoder.recordEnd(at)
   }
 
   #close(topic: Topic, batch: OpenBatch): void {
     topic.open.delete(batch.partition)
     this.#encoder.finish(batch)
     // Frames without a key of their own stay together for a batch, then go to the next partition.
-    if (batch.partition === topic.current) topic.current = (topic.current + 1) % topic.partitions
+    if (batch.partition === topic.current) topic.current = (topic.current + 1) % Math.max(1, topic.partitions)
     this.#outbox.add({
       topic: topic.name,
       partition: batch.partition,
@@ -261,5 +266,10 @@ export class KafkaProducer implements Sender {
 
 function createKeys({ key }: ProducerOptions, slab: Uint8Array): FrameKeys {
   if (key === 'flow') return new FlowKeys(slab)
-  return key === 'vni' ? new TunnelKeys(slab) : TIME_KEYS
+  return key === 'vni' ? new TunnelKeys() : TIME_KEYS
+}
+
+function createEncoder({ slab, wiring }: SinkThread<ProducerOptions>, peers: PeerTable | undefined): FrameEncoder {
+  if (wiring.options.format === 'frame') return new SingleFrames(slab, peers)
+  return wiring.series === undefined ? new PcapngFrames(slab) : new PcapngSegments(slab, new SeriesTable(wiring.series))
 }

@@ -1,6 +1,7 @@
 import type { KafkaCluster } from '../../kafka/client.ts'
 import { describeKafkaError } from '../../kafka/describe.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
+import { OTHER_TUNNELS } from './frame-encoder.ts'
 import type { OpenBatch } from './open-batch.ts'
 
 /** Topics that a template may name; the tunnels beyond share one more, `other`. A sender who tries all VNIs makes no more. */
@@ -11,6 +12,11 @@ const RETRY_MS = 10_000
 /** Whether every frame goes to one topic. */
 export function isPlainTopic(template: string): boolean {
   return !template.includes('{')
+}
+
+/** In topics and keys. */
+export function tunnelName(tunnelId: number): string {
+  return tunnelId === OTHER_TUNNELS ? 'other' : String(tunnelId)
 }
 
 /** One topic, as far as this sink knows it. */
@@ -36,7 +42,7 @@ export class Topics {
   readonly #byTunnel: Map<number, Topic> = new Map()
   readonly #onMissing: (topic: string, reason: string) => void
   #last: Topic | undefined
-  #lastTunnel = -1
+  #lastTunnel = Number.NaN
 
   /** `onMissing`: told once for each topic that cannot be had. */
   constructor(
@@ -105,7 +111,7 @@ export class Topics {
   #nameFor(encapsulation: number, tunnelId: number): string {
     const fill = (id: string) =>
       this.#template.replaceAll('{encap}', ENCAPSULATIONS[encapsulation]!.name).replaceAll('{vni}', id)
-    const name = fill(String(tunnelId))
+    const name = fill(tunnelName(tunnelId))
     return this.#byName.has(name) || this.#byName.size < LARGEST_COUNT ? name : fill('other')
   }
 }

@@ -8,7 +8,7 @@ import { startSinkThread } from '../thread/host.ts'
 export const quarantineSink: SinkType<ReturnType<typeof pcapngOptions.parse>> = {
   ...pcapngSink,
   type: 'quarantine',
-  needsPeers: true,
+  needsPeers: () => true,
   summary: 'pcapng files of refused packets',
   open: (options, context: SinkContext) =>
     startSinkThread(
