@@ -8,7 +8,7 @@ import { joinedNamespaces, type Namespace, type NamespacePair } from '../support
 import { requires } from '../support/requirements.ts'
 import { framesOf, output, packetsIn } from '../support/tshark.ts'
 import { until } from '../support/waiting.ts'
-import { addPeer, mirror, type Peer, receiveBytes, startTcpdump } from './mirrored-host.ts'
+import { addPeer, mirror, type Peer, receiveBytes, SENT_BY_TESTS, startTcpdump } from './mirrored-host.ts'
 
 let folder = ''
 let hosts: NamespacePair | undefined
@@ -96,11 +96,11 @@ requires(
     const file = (name: string) => join(folder, name)
     const outs = ['tap:ids0', `pcap:${file('collected.pcap')}`]
     const running = await startCollector(
-      ['--listen', ':4789', '--vni', '100', ...outs.flatMap((out) => ['--out', out])],
+      ['--listen', ':4789', '--vni', '100', '--filter', SENT_BY_TESTS, ...outs.flatMap((out) => ['--out', out])],
       { namespace: host.name },
     )
     collector = running
-    const seen = await startTcpdump(source, peer.device, file('source.pcap'))
+    const seen = await startTcpdump(source, peer.device, file('source.pcap'), [SENT_BY_TESTS])
     // The TAP brings in a millisecond what came in a millisecond: room for it, and no slot of 256 KiB for each packet.
     const tcpdump = await startTool(
       host,

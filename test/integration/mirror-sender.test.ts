@@ -8,7 +8,7 @@ import { joinedNamespaces, type NamespacePair } from '../support/namespaces.ts'
 import { requires } from '../support/requirements.ts'
 import { framesOf, output } from '../support/tshark.ts'
 import { until } from '../support/waiting.ts'
-import { addPeer, type Peer, receiveBytes, startTcpdump } from './mirrored-host.ts'
+import { addPeer, type Peer, receiveBytes, SENT_BY_TESTS, startTcpdump } from './mirrored-host.ts'
 import { listings, sender, sentPackets } from './sender-command.ts'
 
 const it = requires('root', 'namespaces', 'ip', 'tc', 'ethtool', 'tcpdump', 'tshark', 'capinfos', 'build')
@@ -46,8 +46,6 @@ const OUT = ['-Q', 'out']
 const PORT = 'tcp port 7000'
 /** Besides what a test sends, a host tells its neighbours of its IPv6 addresses, whenever it likes. */
 const ECHOES = ['--filter', 'icmp']
-/** The same for whole captures, one of which begins a moment before the other: no MLD (hop-by-hop options), no neighbour discovery. */
-const SENT_BY_TEST = 'not (ip6[6] == 0 or (icmp6 and ip6[40] >= 130))'
 
 it.each([
   ['ipv4', 'both', undefined, [], ''],
@@ -70,9 +68,9 @@ it.each([
 
     const out = join(folder, 'collected.pcapng')
     const seen = join(folder, 'seen.pcap')
-    const collect = ['--vni', '100', '--filter', SENT_BY_TEST, '--out', `pcapng:${out}`]
+    const collect = ['--vni', '100', '--filter', SENT_BY_TESTS, '--out', `pcapng:${out}`]
     collector = await startCollector(collect, { namespace: hosts.right.name })
-    const wanted = expression === '' ? SENT_BY_TEST : `(${expression}) and ${SENT_BY_TEST}`
+    const wanted = expression === '' ? SENT_BY_TESTS : `(${expression}) and ${SENT_BY_TESTS}`
     const tcpdump = await startTcpdump(source, peer.device, seen, [...way, wanted])
     const ping = (...args: string[]) => source.exec(['ping', '-q', '-i', '0.01', '-c', '20', ...args])
     ping(peer.ipv4)
@@ -102,10 +100,10 @@ it.each(['ipv4', 'ipv6'] as const)(
     sender(source, 'up', '--interface', source.device, '--collector', right[underlay], '--vni', '100')
     const out = join(folder, 'collected.pcapng')
     const seen = join(folder, 'seen.pcap')
-    const collect = ['--vni', '100', '--filter', SENT_BY_TEST, '--out', `pcapng:${out}`]
+    const collect = ['--vni', '100', '--filter', SENT_BY_TESTS, '--out', `pcapng:${out}`]
     collector = await startCollector(collect, { namespace: right.name })
     const tunnel = `udp port 4789 or (ip[6:2] & 0x1fff != 0) or ip6 proto 44`
-    const tcpdump = await startTcpdump(source, source.device, seen, [`not (${tunnel}) and ${SENT_BY_TEST}`])
+    const tcpdump = await startTcpdump(source, source.device, seen, [`not (${tunnel}) and ${SENT_BY_TESTS}`])
     const size = underlay === 'ipv4' ? '1472' : '1300'
     for (const address of [right.ipv4, right.ipv6]) source.exec(['ping', '-q', '-i', '0.01', '-c', '20', address])
     // Their copies are larger than the cable takes: the tunnel's packets are fragments, which have no port.

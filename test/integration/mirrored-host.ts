@@ -1,6 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import type { Namespace } from '../support/namespaces.ts'
 
+/**
+ * Not what hosts say by themselves, whenever they like: MLD (hop-by-hop options), neighbour discovery. Of two captures
+ * that are to be the same, one begins a moment before the other.
+ */
+export const SENT_BY_TESTS = 'not (ip6[6] == 0 or (icmp6 and ip6[40] >= 130))'
+
 /** A host that the source host talks to, over an interface of the source that can be mirrored. */
 export interface Peer {
   readonly name: string
