@@ -1,6 +1,7 @@
 import type { Option } from 'commander'
-import { isSeq, type Node } from 'yaml'
+import type { Node } from 'yaml'
 import { problem } from '../config/terms/problem.ts'
+import { yaml } from './yaml.ts'
 import { textOf, unknownKey, YamlFile } from './yaml-file.ts'
 
 /** Values by the names that the schema has for them, as the command line would have given them. */
@@ -69,7 +70,7 @@ class OptionFileReader {
       return problem('is neither true nor false', `Write ${option.name()}: true, or leave it out.`)
     }
     if (isRepeated(option)) return this.#several(option, node)
-    if (isList(option) && isSeq(node)) return this.#joined(option, node.items as Node[])
+    if (isList(option) && yaml().isSeq(node)) return this.#joined(option, node.items as Node[])
     return text?.replace(/\n$/, '').replaceAll('\n', ' ') ?? noValue(option)
   }
 
@@ -79,7 +80,7 @@ class OptionFileReader {
   }
 
   #several(option: Option, node: Node | undefined): unknown {
-    const items = isSeq(node) ? (node.items as Node[]) : node === undefined ? [] : [node]
+    const items = yaml().isSeq(node) ? (node.items as Node[]) : node === undefined ? [] : [node]
     const values: string[] = []
     for (const [i, item] of items.entries()) {
       const resolved = this.#file.resolved(item)

@@ -1,7 +1,7 @@
 import type { Option } from 'commander'
-import { stringify } from 'yaml'
 import { defaults } from '../config/json-schema.ts'
 import type { Settings } from './settings.ts'
+import { yaml } from './yaml.ts'
 
 /**
  * The resulting configuration as a file for --config, with where each value comes from. It has no secrets: settings
@@ -19,7 +19,7 @@ export function settingsText(settings: Settings, table: readonly Option[]): stri
     const value = isGiven ? settings.given[name] : byDefault[name]
     if (value === undefined) return []
     const from = isGiven ? settings.placeOf([name]).replace(/: ([a-z-]+: )?$/, '') : 'default'
-    return [`# ${from}\n${stringify({ [option.name()]: value }, { lineWidth: 0 })}`]
+    return [`# ${from}\n${yaml().stringify({ [option.name()]: value }, { lineWidth: 0 })}`]
   })
   return lines.join('')
 }

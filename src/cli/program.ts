@@ -13,14 +13,11 @@ import {
 import { EXIT_USAGE, Failure, toFailureMessage } from '../config/terms/failure.ts'
 import { SINKS } from '../sinks/registry.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
-import { check } from './check.ts'
 import { collect } from './collect.ts'
 import { decap } from './decap.ts'
-import { demo } from './demo.ts'
 import { ARGUMENTS, type ExtcapRequest, extcap } from './extcap.ts'
 import { writeToStandardError } from './logger.ts'
 import type { Given } from './option-file.ts'
-import { printSettings } from './print-settings.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { version } from './version.ts'
 
@@ -41,6 +38,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** Commands that most starts do not need are loaded when they are given: `check`, `demo`, with all that they import. */
 function createProgram(exit: (code: number) => void): Command {
   const program = new Command('mirror-collector')
     .description('Receives mirrored traffic in tunnels, takes the tunnels off, and accounts for every frame.')
@@ -65,6 +63,7 @@ function createProgram(exit: (code: number) => void): Command {
     .description('the whole system on this machine, in network namespaces: mirror, traffic, frame by frame')
     .action(async () => {
       refuseMisplaced('demo', program.opts())
+      const { demo } = await import('./demo.ts')
       exit(await demo())
     })
   return program
@@ -97,7 +96,11 @@ function addCheck(program: Command, exit: (code: number) => void): void {
       const { print, json, ...rest } = flags
       const settings = settingsOf(checking, rest)
       const options = collectOptionsOf(settings)
-      if (print === true) return printSettings(settings, collectTable())
+      if (print === true) {
+        const { printSettings } = await import('./print-settings.ts')
+        return printSettings(settings, collectTable())
+      }
+      const { check } = await import('./check.ts')
       exit(await check(options, json === true))
     })
   addCollectOptions(checking)

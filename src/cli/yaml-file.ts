@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
-import { type Document, isAlias, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml'
+import type { Document, LineCounter, Node } from 'yaml'
 import { EXIT_CONFIGURATION, EXIT_NO_INPUT, Failure } from '../config/terms/failure.ts'
 import { nearestHint } from '../config/terms/nearest.ts'
+import { yaml } from './yaml.ts'
 
 const HOW_KEYS = 'Its keys are the options of the command line, by their long names.'
 
@@ -16,12 +17,12 @@ export interface YamlEntry {
 export class YamlFile {
   readonly #path: string
   readonly #document: Document
-  readonly #lines: LineCounter = new LineCounter()
+  readonly #lines: LineCounter = new (yaml().LineCounter)()
 
   /** Throws a Failure that tells all errors of syntax. */
   constructor(path: string) {
     this.#path = path
-    this.#document = parseDocument(readText(path), { lineCounter: this.#lines, prettyErrors: false })
+    this.#document = yaml().parseDocument(readText(path), { lineCounter: this.#lines, prettyErrors: false })
     const errors = this.#document.errors.map(({ message, pos }) => `${this.#at(pos[0])}: ${message}.`)
     if (errors.length > 0) throw new Failure(EXIT_CONFIGURATION, errors.join('\n'), 'Mend the syntax of this YAML.')
   }
@@ -29,7 +30,7 @@ export class YamlFile {
   /** Of the file. Empty for an empty one. Throws a Failure where it is no mapping. */
   entries(): YamlEntry[] {
     const { contents } = this.#document
-    if (contents === null || (isScalar(contents) && contents.value === null)) return []
+    if (contents === null || (yaml().isScalar(contents) && contents.value === null)) return []
     const entries = this.entriesOf(contents as Node)
     if (entries !== undefined) return entries
     throw new Failure(EXIT_CONFIGURATION, `${this.#path}: it is no list of options, each "name: value".`, HOW_KEYS)
@@ -37,9 +38,9 @@ export class YamlFile {
 
   /** Undefined where the node is no mapping. */
   entriesOf(node: Node): YamlEntry[] | undefined {
-    if (!isMap(node)) return undefined
+    if (!yaml().isMap(node)) return undefined
     return node.items.map(({ key, value }) => ({
-      key: isScalar(key) ? textOf(key as Node)! : String(key),
+      key: yaml().isScalar(key) ? textOf(key as Node)! : String(key),
       value: this.resolved(value as Node | null),
       place: this.placeOf((value as Node | null) ?? (key as Node)),
     }))
@@ -47,7 +48,7 @@ export class YamlFile {
 
   /** What an alias stands for; undefined for nothing. */
   resolved(node: Node | null): Node | undefined {
-    return (isAlias(node) ? node.resolve(this.#document) : node) ?? undefined
+    return (yaml().isAlias(node) ? node.resolve(this.#document) : node) ?? undefined
   }
 
   placeOf(node: Node): string {
@@ -62,7 +63,7 @@ export class YamlFile {
 
 /** A scalar as it is written, so that 0100 and 1e3 stay what they are; undefined for what is none, or says nothing. */
 export function textOf(node: Node | undefined): string | undefined {
-  if (!isScalar(node) || node.value === null) return undefined
+  if (!yaml().isScalar(node) || node.value === null) return undefined
   return typeof node.value === 'string' ? node.value : (node.source ?? String(node.value))
 }
 
