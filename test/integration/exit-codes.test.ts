@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -263,5 +264,19 @@ requires(
     expectRefusal(args, 77, 'CAP_NET_BIND_SERVICE', 'above 1023', inside)
   } finally {
     hosts.dispose()
+  }
+})
+
+requires('build')('a reader of the help that has seen enough makes no failure of it', () => {
+  for (const program of ['mirror-collector', 'mirror-sender']) {
+    const command = new URL(`../../dist/bin/${program}.js`, import.meta.url).pathname
+    // The reader has gone before a byte is written.
+    const { status, stderr } = spawnSync('sh', [
+      '-c',
+      '(sleep 1; "$0" "$1" --help; echo "$?" >&2) | true',
+      process.execPath,
+      command,
+    ])
+    expect({ program, status, stderr: stderr.toString() }).toEqual({ program, status: 0, stderr: '0\n' })
   }
 })
