@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
 import { type Collector, expectBalance, startCollector } from '../support/collector.ts'
+import { FakeClock } from '../support/fake-clock.ts'
 import { numbersRead } from '../support/numbers-read.ts'
 import { requires } from '../support/requirements.ts'
 import { Flood, firstGap, numberedDatagrams, numberOf, send } from '../support/sender.ts'
@@ -14,12 +14,12 @@ const OPTIONS = ['--listen', 'vxlan://127.0.0.1:0', '--snaplen', '18', '--buffer
 const HOUR = 3600
 
 let folder = ''
-let clock = ''
+let clock: FakeClock
 let collector: Collector | undefined
 let flood: Flood | undefined
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'faults-clock-'))
-  clock = join(folder, '.clock')
+  clock = new FakeClock(join(folder, '.clock'))
 })
 afterEach(async () => {
   await flood?.stop()
@@ -28,29 +28,10 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-/** Its own command stays in front of the program as another process, so the library is loaded without it. */
-function libfaketime(): string {
-  return execFileSync('faketime', ['-f', '+0', 'printenv', 'LD_PRELOAD'], { encoding: 'utf8' }).trim()
-}
-
-/** Sets the wall clock of a collector that was started below, by so many seconds from the machine's; other clocks go on. */
-function setClock(offset: number): void {
-  writeFileSync(`${clock}.new`, `${offset < 0 ? '' : '+'}${offset}\n`)
-  renameSync(`${clock}.new`, clock)
-}
-
-/** A collector with a wall clock of its own (libfaketime). What the kernel stamps has the machine's. */
+/** A collector with a wall clock of its own. */
 async function start(offset: number, ...args: string[]): Promise<Collector> {
-  setClock(offset)
-  collector = await startCollector([...OPTIONS, ...args], {
-    under: [
-      'env',
-      `LD_PRELOAD=${libfaketime()}`,
-      `FAKETIME_TIMESTAMP_FILE=${clock}`,
-      'FAKETIME_NO_CACHE=1',
-      'FAKETIME_DONT_FAKE_MONOTONIC=1',
-    ],
-  })
+  clock.set(offset)
+  collector = await startCollector([...OPTIONS, ...args], { under: clock.under })
   return collector
 }
 
@@ -64,7 +45,7 @@ it('the clock is set forward an hour, back two, and right again: files rotate by
   const began = Math.floor(Date.now() / 1000)
   let sent = 0
   for (const offset of offsets) {
-    setClock(offset)
+    clock.set(offset)
     // A datagram that came before the clock was set is stamped by then: each part waits for the one before.
     await send(numberedDatagrams(50, { first: sent }), port)
     sent += 50

@@ -1,8 +1,10 @@
-import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { execFile, execFileSync } from 'node:child_process'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import type { Collector } from '../support/collector.ts'
-import { numberedDatagrams, send } from '../support/sender.ts'
+import type { FakeClock } from '../support/fake-clock.ts'
+import { numberedDatagrams, numberedFrame, send, vxlan } from '../support/sender.ts'
 import type { SmallDisk } from '../support/small-disk.ts'
 
 /** What a fault may touch while the collector runs in a flood. */
@@ -12,6 +14,11 @@ export interface Scene {
   readonly disks: readonly SmallDisk[]
   /** A folder that a sink writes to and that may be removed. */
   readonly folder: string
+  /** The collector's configuration, which says nothing. */
+  readonly config: string
+  readonly clock: FakeClock
+  /** Where --http answers. */
+  readonly http: string
   readonly random: () => number
   /** Datagrams that faults have sent. */
   sent: number
@@ -23,6 +30,19 @@ const TROUBLE_MS = 1500
 /** RFC 768, RFC 791, and VXLAN's header. */
 const LONGEST_FRAME = 65_507 - 8
 const ANOTHER_SENDER = '127.0.0.2'
+const SENDERS = 100_000
+const HOUR = 3600
+
+/** Arguments: packets, port, first sender's address, VXLAN datagram. Each packet comes from an address of its own. */
+const SPOOF = `
+import socket, struct, sys
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+payload = bytes.fromhex(sys.argv[4])
+udp = struct.pack("!HHHH", 50000, int(sys.argv[2]), 8 + len(payload), 0) + payload
+for n in range(int(sys.argv[1])):
+    head = struct.pack("!BBHHHBBHII", 0x45, 0, 20 + len(udp), 0, 0x4000, 64, 17, 0, int(sys.argv[3]) + n, 0x7f000001)
+    raw.sendto(head + udp, ("127.0.0.1", 0))
+`
 
 /** Each leaves things as they were. */
 export const FAULTS: ReadonlyMap<string, (scene: Scene) => Promise<void>> = new Map([
@@ -36,6 +56,10 @@ export const FAULTS: ReadonlyMap<string, (scene: Scene) => Promise<void>> = new 
   ['a sender that is not allowed', foreignSender],
   ['the longest datagrams', longDatagrams],
   ['random bytes', randomBytes],
+  ['100 000 senders, most of them not allowed', spoofedSenders],
+  ['the clock set back and forward', clockSet],
+  ['configurations, good and bad', configurations],
+  ['statistics asked for over HTTP', scrapes],
 ])
 
 async function diskFull({ disks, random }: Scene): Promise<void> {
@@ -77,6 +101,30 @@ async function hangUps({ collector }: Scene): Promise<void> {
   }
 }
 
+/** Bad ones are refused. In the end all is let in again. */
+async function configurations({ collector, config }: Scene): Promise<void> {
+  for (const text of ['vni: "!100"', 'vnii: 100', 'filter: "not ip"', ': {', 'allow-from: 127.0.0.3', '{}']) {
+    writeFileSync(config, `${text}\n`)
+    collector.kill('SIGHUP')
+    await setTimeout(TROUBLE_MS / 5)
+  }
+}
+
+async function scrapes({ http, random }: Scene): Promise<void> {
+  for (let i = 0; i < 20; i++) {
+    const path = ['metrics', 'report', 'live', '', 'nothing'][Math.floor(random() * 5)]!
+    await (await fetch(`${http}${path}`)).arrayBuffer()
+  }
+}
+
+async function clockSet({ clock, random }: Scene): Promise<void> {
+  for (const direction of [1, -1]) {
+    clock.set(Math.floor(direction * HOUR * (random() + 0.01)))
+    await setTimeout(TROUBLE_MS)
+  }
+  clock.set(0)
+}
+
 async function statistics({ collector }: Scene): Promise<void> {
   for (let i = 0; i < 10; i++) await collector.statistics()
 }
@@ -88,7 +136,7 @@ async function stopped({ collector, random }: Scene): Promise<void> {
 }
 
 async function foreignSender(scene: Scene): Promise<void> {
-  await sendTo(scene, numberedDatagrams(3000), ANOTHER_SENDER)
+  await sendTo(scene, numberedDatagrams(20_000), ANOTHER_SENDER)
 }
 
 async function longDatagrams(scene: Scene): Promise<void> {
@@ -99,6 +147,14 @@ async function randomBytes(scene: Scene): Promise<void> {
   const { random } = scene
   const one = () => Buffer.from(Array.from({ length: random() * 100 }, () => random() * 256))
   await sendTo(scene, Array.from({ length: 1000 }, one))
+}
+
+/** Anywhere in 127.0.0.0/8, all of which is this machine. */
+async function spoofedSenders(scene: Scene): Promise<void> {
+  const first = 0x7f01_0000 + Math.floor(scene.random() * 0xf0_0000)
+  const datagram = vxlan(9, numberedFrame(0)).toString('hex')
+  await promisify(execFile)('python3', ['-c', SPOOF, `${SENDERS}`, `${scene.port}`, `${first}`, datagram])
+  scene.sent += SENDERS
 }
 
 async function sendTo(scene: Scene, datagrams: readonly Uint8Array[], from?: string): Promise<void> {

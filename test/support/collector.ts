@@ -132,6 +132,10 @@ export class Collector {
     return /\) (\S)/.exec(readFileSync(`/proc/${this.pid}/stat`, 'utf8'))![1]!
   }
 
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.#child.kill(signal)
   }

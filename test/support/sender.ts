@@ -80,11 +80,11 @@ export class Flood {
   readonly #done: Promise<void>
   #running = true
 
-  /** As fast as this thread can, or `pace`: so many datagrams, in steps of 32, about every millisecond. */
+  /** As fast as this thread can, or about `pace` datagrams a millisecond, 32 or a multiple of it at once. */
   constructor(port: number, pace?: number, vniOf?: (number: number) => number) {
     this.#vniOf = vniOf
     this.#sender = UdpSender.open({ address: '127.0.0.1', port, segmentBytes: FLOOD_DATAGRAM_BYTES })
-    this.#pauseMs = pace === undefined ? 0 : 1
+    this.#pauseMs = pace === undefined ? 0 : Math.max(1, DATAGRAMS_EACH / pace)
     this.#messages = pace === undefined ? this.#sender.messages.length : Math.ceil(pace / DATAGRAMS_EACH)
     for (const message of this.#sender.messages) {
       for (let i = 0; i < DATAGRAMS_EACH; i++) {
