@@ -1,8 +1,9 @@
 import type { CollectOptions } from '../config/schema.ts'
-import type { Finding, Level } from './check/finding.ts'
-import { listeningFindings } from './check/listening.ts'
-import { machineFindings } from './check/machine.ts'
-import { filterFindings, sinkFindings } from './check/sinks.ts'
+import type { Level } from '../config/terms/finding.ts'
+import type { Item } from './check/item.ts'
+import { listeningItems } from './check/listening.ts'
+import { machineItems } from './check/machine.ts'
+import { filterItems, sinkItems } from './check/sinks.ts'
 
 const MARKS: Readonly<Record<Level, string>> = { ok: 'ok  ', note: 'note', warn: 'WARN', fail: 'FAIL' }
 
@@ -12,17 +13,17 @@ const MARKS: Readonly<Record<Level, string>> = { ok: 'ok  ', note: 'note', warn:
  */
 export async function check(options: CollectOptions, json: boolean): Promise<number> {
   const findings = [
-    ...(await listeningFindings(options)),
-    ...(await sinkFindings(options)),
-    ...filterFindings(options.filter, '--filter'),
-    ...machineFindings(),
+    ...(await listeningItems(options)),
+    ...(await sinkItems(options)),
+    ...filterItems(options.filter, '--filter'),
+    ...machineItems(),
   ]
   const exitCode = findings.find(({ level }) => level === 'fail')?.exitCode ?? 0
   process.stdout.write(json ? `${JSON.stringify({ works: exitCode === 0, exitCode, findings })}\n` : inWords(findings))
   return exitCode
 }
 
-function inWords(findings: readonly Finding[]): string {
+function inWords(findings: readonly Item[]): string {
   const lines = findings.flatMap(({ level, about, what, mend }) => [
     `${MARKS[level]}  ${about}: ${what.replaceAll('\n', '; ')}`,
     ...(mend === undefined ? [] : [`      ${mend.replaceAll('\n', '\n      ')}`]),

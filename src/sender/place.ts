@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, Failure } from '../config/terms/failure.ts'
+import { type Capability, hasCapability } from '../dgram-extended/capabilities.ts'
 import { CommandError, HERE, MissingTool, netnsPlace, type Place, processPlace, runCommand } from './commands.ts'
 
 /** At most one of them is given. */
@@ -13,8 +14,6 @@ const NAMED = '/run/netns'
 const ENGINES = ['docker', 'podman']
 
 /** Bits of the capability sets in /proc/PID/status, linux/capability.h. */
-const CAP_NET_ADMIN = 12n
-const CAP_SYS_ADMIN = 21n
 
 /** Finds the network namespace. Throws Failure where it is not there. */
 export async function findPlace({ netns, pid, container }: PlaceWish): Promise<Place> {
@@ -41,19 +40,13 @@ export async function findPlace({ netns, pid, container }: PlaceWish): Promise<P
 /** Throws a Failure that names the capability that is missing. */
 export function demandRights({ netns, pid, container }: PlaceWish, loadsProgram = false): void {
   const entersAnother = (netns ?? pid ?? container) !== undefined
-  const needed: [string, bigint][] = [['CAP_NET_ADMIN', CAP_NET_ADMIN]]
-  if (entersAnother || loadsProgram) needed.push(['CAP_SYS_ADMIN', CAP_SYS_ADMIN])
-  const effective = effectiveCapabilities()
-  const missing = needed.filter(([, bit]) => ((effective >> bit) & 1n) === 0n).map(([name]) => name)
+  const needed: Capability[] = ['CAP_NET_ADMIN']
+  if (entersAnother || loadsProgram) needed.push('CAP_SYS_ADMIN')
+  const missing = needed.filter((name) => hasCapability(name) === false)
   if (missing.length === 0) return
   const program = loadsProgram ? ' and loading an eBPF program' : ''
   const purpose = `Changing interfaces${entersAnother ? ' of another network namespace' : ''}${program}`
   throw new Failure(EXIT_NO_PERMISSION, `${purpose} takes ${missing.join(' and ')}.`, 'Run it as root (sudo).')
-}
-
-function effectiveCapabilities(): bigint {
-  const [, hex = '0'] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? []
-  return BigInt(`0x${hex}`)
 }
 
 /** Asks docker, then podman, through their command lines. */

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { z } from 'zod'
 import type { FailureMessage } from '../config/terms/failure.ts'
+import type { Finding } from '../config/terms/finding.ts'
 import type { FilterProgram } from '../dgram-extended/libpcap.ts'
 import type { SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
@@ -132,6 +133,8 @@ export interface SinkType<Options> {
   readonly takesRawIp?: 'beside-ethernet' | 'alone'
   /** Bytes of the slab that a sink with this queue needs. */
   slabBytes(queue: number): number
+  /** For `mirror-collector check`: tries what open() needs, and leaves nothing behind. Absent = there is nothing to look at. */
+  check?(options: Options): Promise<readonly Finding[]>
   /** Main thread. Throws Failure when the target cannot be had. */
   open(options: Options, context: SinkContext): Promise<OpenSink>
 }

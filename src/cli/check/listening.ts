@@ -1,18 +1,20 @@
 import { isKafka, networkListeners } from '../../config/listen.ts'
 import type { CollectOptions } from '../../config/schema.ts'
+import { type Finding, failedBy, mebibytes } from '../../config/terms/finding.ts'
+import { hasCapability } from '../../dgram-extended/capabilities.ts'
 import { allocateSharedMemory, openSharedMemory } from '../../dgram-extended/shared-memory.ts'
+import { brokerFindings } from '../../kafka/broker-findings.ts'
 import { liveEngine, sourceType } from '../../sources/registry.ts'
-import { brokerFindings } from './brokers.ts'
-import { type Finding, failedBy } from './finding.ts'
-import { hasCapability, mebibytes, textOf } from './machine.ts'
+import type { Item } from './item.ts'
+import { textOf } from './machine.ts'
 
 const ABOUT = 'listening'
 const RMEM_MAX = '/proc/sys/net/core/rmem_max'
 
 /** Opens what would be listened on, as the collector does, and closes it again. */
-export async function listeningFindings(options: CollectOptions): Promise<Finding[]> {
+export async function listeningItems(options: CollectOptions): Promise<Item[]> {
   const kafka = options.listen.find(isKafka)
-  if (kafka !== undefined) return await brokerFindings(ABOUT, kafka.brokers)
+  if (kafka !== undefined) return about(await brokerFindings(kafka.brokers))
   const { buffer, interface: named } = options
   const listeners = networkListeners(options.listen)
   try {
@@ -23,17 +25,21 @@ export async function listeningFindings(options: CollectOptions): Promise<Findin
     const memory = openSharedMemory(allocateSharedMemory(byteLength))
     const source = await type.open(plan, { memory, byteOffset: 0, byteLength, peers: undefined, say: () => {} })
     const what = `--engine ${engine} can listen on ${source.description.join(', ')}`
-    const warnings = source.warnings.map((text): Finding => ({ level: 'warn', about: ABOUT, what: text }))
+    const warnings = source.warnings.map((text): Item => ({ level: 'warn', about: ABOUT, what: text }))
     await source.close()
-    const why: Finding[] = reason === undefined ? [] : [{ level: 'note', about: ABOUT, what: reason.text }]
-    return [{ level: 'ok', about: ABOUT, what }, ...why, ...warnings, ...bufferFindings(buffer, engine)]
+    const why: Item[] = reason === undefined ? [] : [{ level: 'note', about: ABOUT, what: reason.text }]
+    return [{ level: 'ok', about: ABOUT, what }, ...why, ...warnings, ...bufferItems(buffer, engine)]
   } catch (error) {
-    return [failedBy(ABOUT, error)]
+    return about([failedBy(error)])
   }
 }
 
+function about(findings: readonly Finding[]): Item[] {
+  return findings.map((finding) => ({ about: ABOUT, ...finding }))
+}
+
 /** Without CAP_NET_ADMIN a socket gets no more than the limit. A ring's memory is its own. */
-function bufferFindings(buffer: number, engine: string): Finding[] {
+function bufferItems(buffer: number, engine: string): Item[] {
   const limit = Number(textOf(RMEM_MAX) ?? Number.NaN)
   if (Number.isNaN(limit) || engine === 'ring') return []
   const what = `--buffer is ${mebibytes(buffer)}, net.core.rmem_max ${mebibytes(limit)}`

@@ -1,16 +1,14 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { release } from 'node:os'
+import { mebibytes } from '../../config/terms/finding.ts'
+import { hasCapability } from '../../dgram-extended/capabilities.ts'
 import { systemCallsUnavailable } from '../../dgram-extended/libc.ts'
 import { compileFilter } from '../../dgram-extended/libpcap.ts'
 import { packetSocketsUnavailable } from '../../dgram-extended/packet-ring.ts'
 import { LINKTYPE_ETHERNET } from '../../wire/link-type.ts'
-import type { Finding } from './finding.ts'
+import type { Item } from './item.ts'
 
-/** linux/capability.h */
-const CAPABILITIES: readonly [string, number][] = [
-  ['CAP_NET_ADMIN', 12],
-  ['CAP_NET_RAW', 13],
-]
+const CAPABILITIES = ['CAP_NET_ADMIN', 'CAP_NET_RAW'] as const
 /** The kernel's own default (ip-sysctl): less has been lowered. */
 const USUAL_FRAGMENT_BYTES = 4 << 20
 /** Outer headers of VXLAN over IPv6, the largest usual ones. */
@@ -20,7 +18,7 @@ const USUAL_MTU = 1500
 const FAST_CLOCKS = ['tsc', 'kvm-clock', 'arch_sys_counter', 'hyperv_clocksource_tsc_page']
 
 /** What of the machine matters, whatever the options. */
-export function machineFindings(): Finding[] {
+export function machineItems(): Item[] {
   return [
     systemCalls(),
     capabilities(),
@@ -34,13 +32,6 @@ export function machineFindings(): Finding[] {
   ].filter((finding) => finding !== undefined)
 }
 
-/** Effective; undefined where /proc does not tell. */
-export function hasCapability(name: string): boolean | undefined {
-  const bit = CAPABILITIES.find(([each]) => each === name)?.[1]
-  const [, mask] = /^CapEff:\s*([0-9a-f]+)$/m.exec(textOf('/proc/self/status') ?? '') ?? []
-  return mask === undefined || bit === undefined ? undefined : ((BigInt(`0x${mask}`) >> BigInt(bit)) & 1n) === 1n
-}
-
 /** A file of one value, as those below /proc/sys; undefined where there is none. */
 export function textOf(path: string): string | undefined {
   try {
@@ -50,7 +41,7 @@ export function textOf(path: string): string | undefined {
   }
 }
 
-function systemCalls(): Finding {
+function systemCalls(): Item {
   const about = 'system calls'
   const reason = systemCallsUnavailable()
   if (reason === undefined)
@@ -58,8 +49,8 @@ function systemCalls(): Finding {
   return { level: 'warn', about, what: reason, mend: 'Until then --engine dgram collects, more slowly.' }
 }
 
-function capabilities(): Finding {
-  const given = CAPABILITIES.map(([name]) => name).filter((name) => hasCapability(name) === true)
+function capabilities(): Item {
+  const given = CAPABILITIES.filter((name) => hasCapability(name) === true)
   const what = given.length === 0 ? 'neither CAP_NET_ADMIN nor CAP_NET_RAW' : given.join(', ')
   const forWhat =
     'CAP_NET_RAW is for gre:// and --engine ring, CAP_NET_ADMIN for tap:, and for --buffer above net.core.rmem_max'
@@ -70,13 +61,13 @@ function capabilities(): Finding {
   }
 }
 
-function packetRing(): Finding {
+function packetRing(): Item {
   const reason = packetSocketsUnavailable()
   if (reason === undefined) return { level: 'ok', about: 'packet ring', what: '--engine ring can run' }
   return { level: 'note', about: 'packet ring', what: reason }
 }
 
-function libpcap(): Finding {
+function libpcap(): Item {
   try {
     compileFilter('ip', LINKTYPE_ETHERNET, 1)
     return { level: 'ok', about: 'libpcap', what: 'filters can be compiled' }
@@ -87,7 +78,7 @@ function libpcap(): Finding {
 }
 
 /** For sinks and for the other half: only loaded modules and built-in drivers show without being asked to load. */
-function kernelDevices(): Finding[] {
+function kernelDevices(): Item[] {
   const tun = textOf('/proc/misc')?.includes(' tun') === true || textOf('/sys/module/tun/refcnt') !== undefined
   const vxlan =
     /\bvxlan/.test(`${textOf('/proc/modules')}`) || textOf('/sys/module/vxlan/parameters/udp_port') !== undefined
@@ -100,7 +91,7 @@ function kernelDevices(): Finding[] {
 }
 
 /** The kernel puts the pieces of large outer packets together, in so much memory, for so long. */
-function fragments(family: string, prefix: string): Finding | undefined {
+function fragments(family: string, prefix: string): Item | undefined {
   const bytes = Number(textOf(`${prefix}_high_thresh`) ?? Number.NaN)
   const seconds = textOf(`${prefix}_time`)
   if (Number.isNaN(bytes) || seconds === undefined) return undefined
@@ -116,7 +107,7 @@ function fragments(family: string, prefix: string): Finding | undefined {
   }
 }
 
-function mtus(): Finding[] {
+function mtus(): Item[] {
   const named = (listOf('/sys/class/net') ?? [])
     .filter((name) => name !== 'lo')
     .map((name) => ({ name, mtu: Number(textOf(`/sys/class/net/${name}/mtu`)) }))
@@ -129,7 +120,7 @@ function mtus(): Finding[] {
   return [{ level: 'note', about: 'mtu', what, mend }]
 }
 
-function clock(): Finding[] {
+function clock(): Item[] {
   const source = textOf('/sys/devices/system/clocksource/clocksource0/current_clocksource')
   if (source === undefined) return []
   const what = `${new Date().toISOString()}, from ${source}`
@@ -150,8 +141,4 @@ function listOf(folder: string): string[] | undefined {
   } catch {
     return undefined
   }
-}
-
-export function mebibytes(bytes: number): string {
-  return `${Math.round(bytes / 2 ** 20)} MiB`
 }

@@ -30,6 +30,7 @@ export const interfaceSink: SinkType<z.output<typeof schema>> = {
   takesTarget: true,
   options: schema,
   slabBytes: (queue) => queue,
+  check: async ({ target }) => [(await import('./check.ts')).checkInterface(target)],
   open: ({ target, pace, segment }, context) => {
     const options: InterfaceSettings = { name: target, pace, segment }
     return startSinkThread(

@@ -44,6 +44,8 @@ export const kafkaSink: SinkType<KafkaOptions> = {
   takesRawIp: 'beside-ethernet',
   needsPeers: ({ format }) => format === 'frame',
   slabBytes: (queue) => queue,
+  check: async ({ target }) =>
+    (await import('../../kafka/broker-findings.ts')).brokerFindings((parseTarget(target) as BrokersAndTopic).brokers),
   open: async (options, context) =>
     startSinkThread(
       {

@@ -1,3 +1,4 @@
+import type { Finding } from '../../config/terms/finding.ts'
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../../wire/link-type.ts'
 import type { OpenSink, SinkContext, SinkType } from '../sink.ts'
@@ -30,6 +31,10 @@ const KEYS = [
 const shared = {
   takesTarget: true,
   slabBytes: (queue: number): number => queue,
+  // Loaded when it is asked for, as in other sinks: a start does not need it.
+  check: async ({ target }: { readonly target: string }): Promise<readonly Finding[]> => [
+    (await import('./check.ts')).checkFiles(target),
+  ],
 }
 
 export const pcapSink: SinkType<ReturnType<typeof pcapOptions.parse>> = {

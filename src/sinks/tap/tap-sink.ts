@@ -42,6 +42,7 @@ export const tapSink: SinkType<z.output<typeof schema>> = {
   takesTarget: true,
   options: schema,
   slabBytes: (queue) => queue,
+  check: async () => [(await import('./check.ts')).checkTap()],
   open: async ({ target, persist, owner, pace, segment }, context) => {
     const options: TapSettings = {
       name: target,

@@ -1,21 +1,19 @@
 import { connect } from 'node:net'
-import { EXIT_UNAVAILABLE } from '../../config/terms/failure.ts'
-import type { Finding } from './finding.ts'
+import { EXIT_UNAVAILABLE } from '../config/terms/failure.ts'
+import { type Finding, failed } from '../config/terms/finding.ts'
 
 const PATIENCE_MS = 3000
 
 /** Whether each of the brokers (HOST:PORT) takes a connection; one that does is enough to begin. */
-export async function brokerFindings(about: string, brokers: readonly string[]): Promise<Finding[]> {
+export async function brokerFindings(brokers: readonly string[]): Promise<Finding[]> {
   const answers = await Promise.all(brokers.map(reach))
   const isEnough = answers.includes(undefined)
   return brokers.map((broker, i): Finding => {
     const reason = answers[i]
-    if (reason === undefined) return { level: 'ok', about, what: `broker ${broker} takes a connection` }
+    if (reason === undefined) return { level: 'ok', what: `broker ${broker} takes a connection` }
     const what = `broker ${broker}: ${reason}`
     const mend = 'Is it running, and does a firewall stand between?'
-    return isEnough
-      ? { level: 'warn', about, what, mend }
-      : { level: 'fail', about, what, mend, exitCode: EXIT_UNAVAILABLE }
+    return isEnough ? { level: 'warn', what, mend } : failed(EXIT_UNAVAILABLE, what, mend)
   })
 }
 

@@ -1,0 +1,37 @@
+import { existsSync, statfsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { EXIT_CANNOT_CREATE } from '../../config/terms/failure.ts'
+import { type Finding, failed, mebibytes } from '../../config/terms/finding.ts'
+import { writeSpeed } from './write-speed.ts'
+
+const SCARCE_BYTES = 1 << 30
+
+export function checkFiles(target: string): Finding {
+  return target === '-' ? { level: 'ok', what: 'standard output' } : checkFolder(target)
+}
+
+/** The folder of a path, as far as it is fixed; folders with fields in their names are made when they are needed. */
+function checkFolder(target: string): Finding {
+  const fixed = /^[^%{]*/.exec(target)![0]
+  const folder = fixed.endsWith('/') ? fixed : dirname(fixed)
+  const hasFieldsInFolder = /[%{]/.test(dirname(target))
+  const where = hasFieldsInFolder ? nearestFolder(folder) : folder
+  if (!existsSync(where))
+    return failed(EXIT_CANNOT_CREATE, `the folder ${where} does not exist`, `Create it: mkdir -p ${where}`)
+  try {
+    const speed = writeSpeed(where)
+    const { bavail, bsize } = statfsSync(where)
+    const free = bavail * bsize
+    const what = `${mebibytes(free)} free in ${where}, written at ${Math.round(speed / 1e6)} MB/s`
+    if (free >= SCARCE_BYTES) return { level: 'ok', what }
+    return { level: 'warn', what, mend: 'Make room, or bound what stays: keep=10GiB.' }
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    const mend = `Let the user that runs the collector write to ${where}, or choose another folder.`
+    return failed(EXIT_CANNOT_CREATE, text, mend)
+  }
+}
+
+function nearestFolder(folder: string): string {
+  return existsSync(folder) || dirname(folder) === folder ? folder : nearestFolder(dirname(folder))
+}
