@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { accessSync, constants, existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { type TestAPI, test } from 'vitest'
+import { isReachable, KAFKA_BROKERS } from './kafka/given-brokers.ts'
 import { kafkaClasspath } from './kafka/jars.ts'
 
 const TOOLS = [
@@ -53,6 +54,7 @@ export type Need =
   | 'npm-registry'
   | 'python'
   | 'kafka'
+  | 'own-kafka'
 
 const PROJECT = new URL('../../', import.meta.url).pathname
 /** Captures that several projects share; absent from a plain checkout. */
@@ -91,8 +93,10 @@ const checks = new Map<Need, () => boolean>([
   ['libpcap', hasLibpcap],
   ['shared-captures', () => existsSync(join(SHARED_CAPTURES, 'INDEX.tsv'))],
   ['shared-prototypes', () => existsSync(join(PROJECT, '../shared/prototypes'))],
-  // Java, and Maven or what it has fetched before.
-  ['kafka', () => kafkaClasspath() !== undefined],
+  // The broker that the user names, or Java, and Maven or what it has fetched before.
+  ['kafka', () => (KAFKA_BROKERS === undefined ? kafkaClasspath() !== undefined : isReachable(KAFKA_BROKERS))],
+  // One to stop, to kill and to set up.
+  ['own-kafka', () => KAFKA_BROKERS === undefined && kafkaClasspath() !== undefined],
   ['build', () => existsSync(BUILT_COMMAND)],
   // The registry itself, or what npm keeps of it.
   ['npm-registry', () => spawnSync('npm', ['view', 'koffi', 'name', '--prefer-offline']).status === 0],
@@ -102,6 +106,15 @@ const checks = new Map<Need, () => boolean>([
 function hasLibpcap(): boolean {
   return spawnSync('/sbin/ldconfig', ['-p'], { encoding: 'utf8' }).stdout?.includes('libpcap.so.') ?? false
 }
+
+/** What is not there, where its name does not tell. */
+const reasons: Partial<Record<Need, string>> =
+  KAFKA_BROKERS === undefined
+    ? { kafka: 'kafka (KAFKA_BROKERS=HOST:PORT, or Java and Maven)', 'own-kafka': 'kafka (Java and Maven)' }
+    : {
+        kafka: `kafka (nothing answers at KAFKA_BROKERS=${KAFKA_BROKERS})`,
+        'own-kafka': `a broker to stop and set up (KAFKA_BROKERS=${KAFKA_BROKERS} is somebody's)`,
+      }
 
 const answers = new Map<Need, boolean>()
 
@@ -125,7 +138,7 @@ export function unmet(...needs: Need[]): Need[] {
 export function requires(...needs: Need[]): TestAPI {
   const missing = unmet(...needs)
   if (missing.length === 0) return test
-  const reason = `this machine lacks: ${missing.join(', ')}`
+  const reason = `this machine lacks: ${missing.map((need) => reasons[need] ?? need).join(', ')}`
   if (process.env.MC_REQUIRE_ROOT !== '1') {
     process.stderr.write(`skipped, ${reason}\n`)
     return test.skip as TestAPI

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { runCommand } from '../../support/command.ts'
-import { KafkaBroker } from '../../support/kafka/broker.ts'
+import type { TestCluster } from '../../support/kafka/cluster.ts'
+import { someCluster } from '../../support/kafka/given-cluster.ts'
 import { type KcatRecord, readTopic } from '../../support/kafka/kcat.ts'
 import { freshTopic } from '../../support/kafka/topic.ts'
 import { requires, unmet } from '../../support/requirements.ts'
@@ -14,9 +15,9 @@ const GOLDEN = new URL('../../golden/', import.meta.url).pathname
 const it = requires('build', 'kafka', 'kcat', 'tshark')
 const folder = mkdtempSync(join(tmpdir(), 'kcat-'))
 
-let broker: KafkaBroker
+let broker: TestCluster
 beforeAll(async () => {
-  if (unmet('kafka').length === 0) broker = await KafkaBroker.start()
+  if (unmet('kafka').length === 0) broker = await someCluster()
 }, 120_000)
 afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })

@@ -14,7 +14,7 @@ import { until } from '../../support/waiting.ts'
 
 const GOLDEN = new URL('../../golden/', import.meta.url).pathname
 const LIMIT_MS = 120_000
-const it = requires('build', 'kafka', 'kcat', 'openssl')
+const it = requires('build', 'own-kafka', 'kcat', 'openssl')
 const folder = mkdtempSync(join(tmpdir(), 'cluster-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
@@ -22,7 +22,7 @@ describe('a cluster of two', () => {
   const brokers: KafkaBroker[] = []
   const running: Collector[] = []
   beforeAll(async () => {
-    if (unmet('kafka').length > 0) return
+    if (unmet('own-kafka').length > 0) return
     const first = await KafkaBroker.start()
     brokers.push(first)
     brokers.push(await KafkaBroker.start({ node: { id: 2, controllerPort: first.controllerPort } }))
@@ -88,7 +88,7 @@ describe('a broker that asks who is there', () => {
   let tlsPort: number
   const passwordFile = join(folder, 'password')
   beforeAll(async () => {
-    if (unmet('kafka', 'openssl').length > 0) return
+    if (unmet('own-kafka', 'openssl').length > 0) return
     writeFileSync(passwordFile, `${PASSWORD}\n`)
     const [port, controller] = [await freePort(), await freePort()]
     saslPort = await freePort()

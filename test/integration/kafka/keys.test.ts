@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { runCommand } from '../../support/command.ts'
-import { KafkaBroker } from '../../support/kafka/broker.ts'
+import type { TestCluster } from '../../support/kafka/cluster.ts'
+import { someCluster } from '../../support/kafka/given-cluster.ts'
 import { readTopic } from '../../support/kafka/kcat.ts'
 import { freshTopic } from '../../support/kafka/topic.ts'
 import { requires, unmet } from '../../support/requirements.ts'
@@ -16,10 +17,10 @@ const folder = mkdtempSync(join(tmpdir(), 'keys-'))
 const capture = join(folder, 'conversations.pcap')
 const PARTITIONS = 6
 
-let broker: KafkaBroker
+let broker: TestCluster
 beforeAll(async () => {
   if (unmet('kafka', 'scapy').length > 0) return
-  broker = await KafkaBroker.start()
+  broker = await someCluster()
   writeConversations(capture, 40, 2)
 }, 120_000)
 afterAll(async () => {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { type Collector, expectBalance, startCollector } from '../../support/collector.ts'
 import { runCommand } from '../../support/command.ts'
-import { KafkaBroker } from '../../support/kafka/broker.ts'
+import type { TestCluster } from '../../support/kafka/cluster.ts'
+import { someCluster } from '../../support/kafka/given-cluster.ts'
 import { freshTopic } from '../../support/kafka/topic.ts'
 import { requires, unmet } from '../../support/requirements.ts'
 import { numberedDatagrams, numberOf, send } from '../../support/sender.ts'
@@ -16,9 +17,9 @@ const it = requires('build', 'kafka', 'tshark')
 const folder = mkdtempSync(join(tmpdir(), 'read-back-'))
 const running: Collector[] = []
 
-let broker: KafkaBroker
+let broker: TestCluster
 beforeAll(async () => {
-  if (unmet('kafka').length === 0) broker = await KafkaBroker.start()
+  if (unmet('kafka').length === 0) broker = await someCluster()
 }, 120_000)
 afterAll(async () => {
   for (const collector of running) await collector.dispose()

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect } from 'vitest'
 import { type Collector, startCollector } from '../../support/collector.ts'
-import { KafkaBroker } from '../../support/kafka/broker.ts'
+import type { TestCluster } from '../../support/kafka/cluster.ts'
+import { someCluster } from '../../support/kafka/given-cluster.ts'
 import { readTopic } from '../../support/kafka/kcat.ts'
 import { freshTopic } from '../../support/kafka/topic.ts'
 import { requires, unmet } from '../../support/requirements.ts'
@@ -22,11 +23,11 @@ const FRAMES = CONVERSATIONS * PACKETS * 2 * 2
 const OUTER_BYTES = 14 + 20 + 8
 const LIMIT_MS = 120_000
 
-let broker: KafkaBroker
+let broker: TestCluster
 let datagrams: Buffer[] = []
 beforeAll(async () => {
   if (unmet('kafka', 'scapy', 'tshark').length > 0) return
-  broker = await KafkaBroker.start()
+  broker = await someCluster()
   const capture = join(folder, 'conversations.pcap')
   writeConversations(capture, CONVERSATIONS, PACKETS)
   datagrams = framesOf(capture).map(({ bytes }) => Buffer.from(bytes.slice(2 * OUTER_BYTES), 'hex'))

@@ -11,14 +11,14 @@ import { requires, unmet } from '../../support/requirements.ts'
 import { numberedDatagrams, numberOf, send } from '../../support/sender.ts'
 import { until } from '../../support/waiting.ts'
 
-const it = requires('build', 'kafka', 'kcat')
+const it = requires('build', 'own-kafka', 'kcat')
 const folder = mkdtempSync(join(tmpdir(), 'troubles-'))
 const running: Collector[] = []
 const LIMIT_MS = 120_000
 
 let broker: KafkaBroker
 beforeAll(async () => {
-  if (unmet('kafka').length === 0) broker = await KafkaBroker.start()
+  if (unmet('own-kafka').length === 0) broker = await KafkaBroker.start()
 }, LIMIT_MS)
 afterEach(async () => {
   for (const collector of running.splice(0)) await collector.dispose()

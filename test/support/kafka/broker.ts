@@ -3,8 +3,8 @@ import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Admin, Kafka, logLevel } from 'kafkajs'
 import { until } from '../waiting.ts'
+import { TestCluster } from './cluster.ts'
 import { kafkaClasspath } from './jars.ts'
 
 const CLUSTER_ID = 'bWlycm9yLWNvbGxlY3Rvcg'
@@ -27,7 +27,7 @@ export interface BrokerOptions {
 }
 
 /** Apache Kafka 4 as one process, broker and controller, with a log folder of its own. */
-export class KafkaBroker {
+export class KafkaBroker extends TestCluster {
   readonly port: number
   readonly controllerPort: number
   readonly folder: string
@@ -35,6 +35,7 @@ export class KafkaBroker {
   #child: ChildProcess | undefined
 
   private constructor(options: BrokerOptions, port: number, controllerPort: number) {
+    super()
     this.#options = options
     this.port = port
     this.controllerPort = controllerPort
@@ -98,28 +99,6 @@ export class KafkaBroker {
     )
   }
 
-  /** Runs something on an admin client. */
-  async admin<Result>(work: (admin: Admin) => Promise<Result>): Promise<Result> {
-    const admin = new Kafka({
-      brokers: [this.address],
-      logLevel: logLevel.NOTHING,
-      retry: { retries: 3, initialRetryTime: 100 },
-    }).admin()
-    try {
-      await admin.connect()
-      return await work(admin)
-    } finally {
-      await admin.disconnect()
-    }
-  }
-
-  async createTopic(topic: string, numPartitions = 1, config: Readonly<Record<string, string>> = {}): Promise<void> {
-    const configEntries = Object.entries(config).map(([name, value]) => ({ name, value }))
-    await this.admin((admin) =>
-      admin.createTopics({ waitForLeaders: true, topics: [{ topic, numPartitions, configEntries }] }),
-    )
-  }
-
   /** Asks it to end, and waits. */
   async stop(): Promise<void> {
     await this.#end('SIGTERM')
@@ -130,8 +109,7 @@ export class KafkaBroker {
     await this.#end('SIGKILL')
   }
 
-  /** For afterAll: ends it and removes its folder. */
-  async dispose(): Promise<void> {
+  override async dispose(): Promise<void> {
     await this.kill()
     rmSync(this.folder, { recursive: true, force: true })
   }
