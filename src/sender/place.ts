@@ -28,13 +28,25 @@ export async function findPlace({ netns, pid, container }: PlaceWish): Promise<P
     return netnsPlace(netns)
   }
   if (pid !== undefined) {
-    if (!existsSync(`/proc/${pid}/ns/net`)) {
-      throw new Failure(EXIT_UNAVAILABLE, `There is no process ${pid}.`, 'Give the number of one that runs.')
-    }
+    demandProcess(pid)
     return processPlace(pid)
   }
-  if (container !== undefined) return processPlace(await containerProcess(container), `container ${container}`)
+  if (container !== undefined) {
+    const first = await containerProcess(container)
+    demandProcess(first)
+    return processPlace(first, `container ${container}`)
+  }
   return HERE
+}
+
+/** Root without CAP_SYS_PTRACE sees a process that has more capabilities, but not its namespaces. */
+function demandProcess(pid: number): void {
+  if (existsSync(`/proc/${pid}/ns/net`)) return
+  if (existsSync(`/proc/${pid}`)) {
+    const mend = 'Run it as root (sudo); in a systemd unit CapabilityBoundingSet= has to have it.'
+    throw new Failure(EXIT_NO_PERMISSION, `The network namespace of process ${pid} takes CAP_SYS_PTRACE.`, mend)
+  }
+  throw new Failure(EXIT_UNAVAILABLE, `There is no process ${pid}.`, 'Give the number of one that runs.')
 }
 
 /** Throws a Failure that names the capability that is missing. */
