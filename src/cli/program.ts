@@ -12,10 +12,10 @@ import {
 } from '../config/schema.ts'
 import { EXIT_USAGE, Failure, toFailureMessage } from '../config/terms/failure.ts'
 import { SINKS } from '../sinks/registry.ts'
-import { ENCAPSULATIONS } from '../wire/registry.ts'
 import { collect } from './collect.ts'
 import { decap } from './decap.ts'
 import { ARGUMENTS, type ExtcapRequest, extcap } from './extcap.ts'
+import { helpAfter } from './help.ts'
 import { writeToStandardError } from './logger.ts'
 import type { Given } from './option-file.ts'
 import { readSettings, type Settings } from './settings.ts'
@@ -39,7 +39,7 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 /** Commands that most starts do not need are loaded when they are given: `check`, `demo`, with all that they import. */
-function createProgram(exit: (code: number) => void): Command {
+export function createProgram(exit: (code: number) => void): Command {
   const program = new Command('mirror-collector')
     .description('Receives mirrored traffic in tunnels, takes the tunnels off, and accounts for every frame.')
     .version(version(), '-V, --version')
@@ -54,13 +54,14 @@ function createProgram(exit: (code: number) => void): Command {
       const read = () => collectOptionsOf(settingsOf(program, flags))
       exit(await collect(collectOptionsOf(settings), settings.file === undefined ? undefined : read))
     })
-  addCollectOptions(program).addHelpText('after', `\n${sinkHelp()}`)
+  addCollectOptions(program).addHelpText('after', helpAfter)
   addDecap(program, exit)
   addCheck(program, exit)
   addExtcap(program, exit)
   program
     .command('demo')
     .description('the whole system on this machine, in network namespaces: mirror, traffic, frame by frame')
+    .addHelpText('after', helpAfter)
     .action(async () => {
       refuseMisplaced('demo', program.opts())
       const { demo } = await import('./demo.ts')
@@ -72,7 +73,7 @@ function createProgram(exit: (code: number) => void): Command {
 function addDecap(program: Command, exit: (code: number) => void): void {
   const offline = program
     .command('decap')
-    .description('the same pipeline over a capture file')
+    .description('take the tunnels off in a capture file: the same pipeline, offline')
     .argument('<file>', 'pcap or pcapng, also gzip; - is standard input')
     .usage('FILE|- [--out SINK]... [options]')
     .option('--listen <address>', 'ENCAP://:PORT for tunnels on other ports, again for more', collectValues)
@@ -81,7 +82,7 @@ function addDecap(program: Command, exit: (code: number) => void): void {
       const settings = settingsOf(offline, flags)
       exit(await decap(parseOptions(decapOptions, { ...withDefaultOut(settings.given), file }, settings)))
     })
-  addPipelineOptions(offline).addHelpText('after', `\n${sinkHelp()}`)
+  addPipelineOptions(offline).addHelpText('after', helpAfter)
 }
 
 function addCheck(program: Command, exit: (code: number) => void): void {
@@ -103,14 +104,15 @@ function addCheck(program: Command, exit: (code: number) => void): void {
       const { check } = await import('./check.ts')
       exit(await check(options, json === true))
     })
-  addCollectOptions(checking)
+  addCollectOptions(checking).addHelpText('after', helpAfter)
 }
 
 /** Newer Wiresharks may ask for more: what we do not know is passed over. */
 function addExtcap(program: Command, exit: (code: number) => void): void {
   const asked = program
     .command('extcap')
-    .description('for Wireshark, which lists the collector among its interfaces: see README')
+    .description('for Wireshark, which lists the collector among its interfaces')
+    .addHelpText('after', helpAfter)
     .usage('--extcap-interfaces | --extcap-interface NAME ...')
     .allowUnknownOption()
     .allowExcessArguments()
@@ -146,7 +148,7 @@ function addCollectOptions(command: Command): Command {
   command
     .option(
       '--listen <address>',
-      `[ENCAP://][HOST]:PORT, again for more (default :4789, both address families); ENCAP: ${encapsulations()}; or kafka:HOST:PORT/TOPIC?group=NAME`,
+      '[ENCAP://][HOST]:PORT, again for more (default :4789, both address families); ENCAP is one of those below; or kafka:HOST:PORT/TOPIC?group=NAME',
       collectValues,
     )
     .addOption(
@@ -161,7 +163,11 @@ function addCollectOptions(command: Command): Command {
 
 function addPipelineOptions(command: Command): Command {
   return command
-    .option('--out <sink>', 'where frames go, again for more (default pcap); see below', collectValues)
+    .option(
+      '--out <sink>',
+      'where frames go, again for more (default pcap: ./mirror-%Y%m%d-%H%M%S.pcap); see Sinks below',
+      collectValues,
+    )
     .option('--vni <list>', 'tunnel identifiers to let in, e.g. 100,200-299,!250 (default all)')
     .option('--allow-from <list>', 'networks that tunnels may come from, e.g. 10.0.0.0/8,2001:db8::/32 (default all)')
     .option('--strict', 'refuse reserved bits that the RFCs tell receivers to ignore')
@@ -193,7 +199,7 @@ function addPipelineOptions(command: Command): Command {
     )
     .option(
       '--ethernet-source <mac>',
-      'of the Ethernet header that mirrored IP packets without one get (default zeroes)',
+      'address in the Ethernet header that mirrored IP packets without one get (default zeroes)',
     )
     .option('--ethernet-destination <mac>', 'the same')
     .addOption(
@@ -212,7 +218,10 @@ function addPipelineOptions(command: Command): Command {
     .option('--duration <time>', 'stop after so long, e.g. 60s')
     .option('--quarantine <file>', 'keep refused packets in a pcapng file, each with the reason as its comment')
     .option('--stats <time>', 'log statistics so often, e.g. 10s')
-    .option('--http <address>', '[HOST:]PORT of the live page, /metrics, /report, /healthz, /readyz; HOST: 127.0.0.1')
+    .option(
+      '--http <address>',
+      '[HOST:]PORT of the live page, /metrics, /report, /healthz, /readyz (default HOST 127.0.0.1)',
+    )
     .option('--report <file>', 'write the accounting as one JSON object at the end; - is standard output')
     .addOption(new Option('--log-level <level>', 'default info').choices([...LOG_LEVELS]))
     .option(
@@ -240,20 +249,4 @@ function withDefaultOut(given: Given): Given {
 
 function collectValues(value: string, previous: readonly string[] | undefined): string[] {
   return [...(previous ?? []), value]
-}
-
-function encapsulations(): string {
-  return ENCAPSULATIONS.map(({ name, udpPorts }) => `${name} (${udpPorts.join(', ')})`).join(', ')
-}
-
-function sinkHelp(): string {
-  const rows = SINKS.map((sink) => [`  ${sink.type.padEnd(10)}${sink.summary}`, ...sink.keys, `e.g. ${sink.example}`])
-  return [
-    'SINK is TYPE[:TARGET][?key=value&key=value]; every sink takes vni=LIST, filter=EXPRESSION, queue=SIZE and',
-    'overflow=drop|block.',
-    ...rows.map((lines) => lines.join(`\n${' '.repeat(12)}`)),
-    '',
-    'Every option has an environment variable, --allow-from MIRROR_COLLECTOR_ALLOW_FROM; of --listen and --out one a line.',
-    'Signals: SIGINT and SIGTERM finish and end, SIGHUP reads --config again and reopens files, SIGUSR1 logs statistics.',
-  ].join('\n')
 }

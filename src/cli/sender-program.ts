@@ -7,6 +7,7 @@ import {
   SENDER_ENCAPSULATIONS,
 } from '../config/sender-options.ts'
 import { EXIT_CONFIGURATION, EXIT_USAGE, Failure, toFailureMessage } from '../config/terms/failure.ts'
+import { helpAfter } from './help.ts'
 import { writeToStandardError } from './logger.ts'
 import { showStatus, takeDown } from './sender-down.ts'
 import { readMirrorFile } from './sender-file.ts'
@@ -17,11 +18,6 @@ type Given = Record<string, unknown>
 
 /** Options of a mirror that also select it; the others say how it is made. */
 const SELECTING = ['interface', 'collector', 'vni', 'encapsulation', 'port', 'netns', 'pid', 'container']
-
-const AFTER = `
-A mirror that is there already is left as it is. "down" and "status" take what is not given as any; "down" wants at least
---interface, --collector or --vni, or --all. No mirror to take down is no failure.
-Exit codes: 64 usage, 66 no configuration, 69 it cannot be done here, 77 CAP_NET_ADMIN is missing, 78 configuration.`
 
 /** Runs the command line. Returns the exit code; never throws for what a user can do. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -36,7 +32,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-function createProgram(): Command {
+/** The command line. */
+export function createProgram(): Command {
   const program = new Command('mirror-sender')
     .description(
       "Copies an interface's packets into a tunnel to a collector, with tc and a tunnel device of the kernel.",
@@ -46,7 +43,7 @@ function createProgram(): Command {
     .enablePositionalOptions()
     .showHelpAfterError('See mirror-sender --help.')
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'mirror-sender: ')) })
-    .addHelpText('after', AFTER)
+    .addHelpText('after', helpAfter)
   const plan = program.command('plan').description('print the commands that "up" would run, and their undo')
   addMirrorOptions(plan).action((given: Given) => planMirror(merged(parseMirrorOptions, given, mirrorKeys())))
   const up = program.command('up').description('set the mirror up')

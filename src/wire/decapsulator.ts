@@ -31,6 +31,8 @@ export type GreKeyMode = 'key' | 'vsid'
 export interface Encapsulation {
   /** As in `--listen NAME://` and `{encap}`. */
   readonly name: string
+  /** For --help: what its tunnel identifier is. */
+  readonly identifier: string
   /** UDP destination ports that mean this encapsulation unless the user says otherwise; the first is the usual one. */
   readonly udpPorts: readonly number[]
   /** Number of the IP protocol that it is, where it does without UDP. */

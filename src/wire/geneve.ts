@@ -78,6 +78,7 @@ function isKnownOption(optionClass: number, type: number): boolean {
 
 export const geneve: Encapsulation = {
   name: 'geneve',
+  identifier: 'VNI',
   udpPorts: [6081],
   // AWS: a mirror that goes through a gateway load balancer.
   mirrorsInside: ['vxlan'],

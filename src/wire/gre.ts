@@ -114,6 +114,7 @@ function sumsToZero(bytes: Uint8Array, offset: number, length: number): boolean 
 
 export const gre: Encapsulation = {
   name: 'gre',
+  identifier: "key, NVGRE's VSID (see --gre-key-mode), ERSPAN's session",
   udpPorts: [],
   ipProtocol: IPPROTO_GRE,
   isNumbered: true,
@@ -123,6 +124,7 @@ export const gre: Encapsulation = {
 /** RFC 8086: the GRE header right behind UDP's. */
 export const greInUdp: Encapsulation = {
   name: 'gre-in-udp',
+  identifier: "key, NVGRE's VSID (see --gre-key-mode), ERSPAN's session",
   udpPorts: [4754],
   isNumbered: true,
   create: (options) => new GreDecapsulator(options),

@@ -35,6 +35,7 @@ export class HpErmDecapsulator implements Decapsulator {
 
 export const hpErm: Encapsulation = {
   name: 'hp-erm',
+  identifier: 'none: 0',
   udpPorts: [7932],
   create: () => new HpErmDecapsulator(),
 }

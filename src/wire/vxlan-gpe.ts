@@ -55,6 +55,7 @@ function hasReservedBytes(bytes: Uint8Array, offset: number): boolean {
 
 export const vxlanGpe: Encapsulation = {
   name: 'vxlan-gpe',
+  identifier: 'VNI',
   udpPorts: [4790],
   create: (options) => new VxlanGpeDecapsulator(options),
 }

@@ -38,6 +38,7 @@ const TOOLS = [
   'systemd-analyze',
   'dumpcap',
   'openssl',
+  'mandoc',
 ] as const
 
 /** What a test may need from the machine: a command on PATH, or one of the named conditions. */

@@ -25,7 +25,8 @@ function needsSeries(options: FileOptions): boolean {
 
 const KEYS = [
   'target: a path with strftime fields, {vni} and {encap}; - is standard output',
-  'rotate=100MiB | 60s | 100MiB,60s    keep=10 | 10GiB | 10,10GiB    compress=gzip    open-files=128',
+  'rotate=100MiB | 60s | 100MiB,60s: a new file by size, by the clock    keep=10 | 10GiB | 10,10GiB: of the newest',
+  'compress=gzip    open-files=128: at a time, where {vni} or {encap} make many',
 ]
 
 const shared = {
