@@ -24,7 +24,7 @@ export function sectionsOf(name: string): readonly Section[] {
     case 'mirror-collector':
       return [sinks(), encapsulations(), ENVIRONMENT, OUTPUT, SIGNALS, EXIT_CODES, COLLECT_EXAMPLES]
     case 'decap':
-      return [sinks(), encapsulations(), ENVIRONMENT, EXIT_CODES, DECAP_EXAMPLES]
+      return [sinks(), encapsulations(), ENVIRONMENT, SIGNALS, EXIT_CODES, DECAP_EXAMPLES]
     default:
       return OTHERS[name] ?? []
   }
