@@ -40,7 +40,7 @@ export function reloadOf(now: CollectOptions, next: CollectOptions, knowsSenders
   })
   for (const [i, sink] of next.out.entries()) if (!taken.has(i)) needRestart.push(`--out ${sink.name}, which is new`)
   const filter = next.filter === undefined ? undefined : compileWish(next.filter, `--filter "${next.filter}"`)
-  const sinks = sinkWishes({ out }, true).map((sink) => ({ wanted: sink.wanted, filter: sink.filter }))
+  const sinks = sinkWishes({ out }, true)
   const { vni, sample } = next
   const allowFrom = knowsSenders ? next.allowFrom : now.allowFrom
   return {

@@ -143,6 +143,7 @@ function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
     fixChecksums: run.fixChecksums,
     countPeers: run.http !== undefined,
     count: run.count,
+    workers: 1,
   }
 }
 
@@ -186,15 +187,16 @@ async function dropPrivileges(
   }
 }
 
-/** READY=1, and from then on WATCHDOG=1 while the worker takes turns, or has been told to end and finishes its files. */
+/** READY=1, and from then on WATCHDOG=1 while each worker takes turns, or has been told to end and finishes its files. */
 function tellServiceManager(service: ServiceManager, supervisor: Supervisor, log: Logger): NodeJS.Timeout[] {
   service.isReady(supervisor.description.join(', '))
   if (service.failure !== undefined) log.warn(`systemd could not be told that all is well: ${service.failure}`)
   if (service.watchdogMs === undefined) return []
-  let turns = -1
+  let before: readonly number[] = []
   const look = () => {
-    if (supervisor.stopped || supervisor.turns !== turns) service.isAlive()
-    turns = supervisor.turns
+    const { turns } = supervisor
+    if (supervisor.stopped || turns.every((turn, worker) => turn !== before[worker])) service.isAlive()
+    before = turns
   }
   return [setInterval(look, service.watchdogMs)]
 }

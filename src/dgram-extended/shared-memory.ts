@@ -4,7 +4,9 @@ import { libc, systemCallsUnavailable } from './libc.ts'
 export type SharedMemoryHandle = SharedArrayBuffer | { readonly address: bigint; readonly byteLength: number }
 
 const PROT_READ_WRITE = 0x3
-const MAP_PRIVATE_ANONYMOUS = 0x22
+/** MAP_NORESERVE among them: address space that may never be used must not count as memory. */
+const MAP_PRIVATE_ANONYMOUS = 0x4022
+const MAP_FIXED = 0x10
 
 /**
  * Memory that all threads of this process can open. Pages cost nothing until they are touched. It lives as long as the
@@ -24,4 +26,11 @@ export function allocateSharedMemory(bytes: number): SharedMemoryHandle {
  */
 export function openSharedMemory(handle: SharedMemoryHandle): ArrayBufferLike {
   return handle instanceof SharedArrayBuffer ? handle : libc().view(handle.address, handle.byteLength)
+}
+
+/** Gives the memory of whole pages back: they read as zeroes, and cost nothing again. A SharedArrayBuffer keeps its pages, as they are. */
+export function clearSharedMemory(handle: SharedMemoryHandle, byteOffset: number, byteLength: number): void {
+  if (handle instanceof SharedArrayBuffer || byteLength === 0) return
+  const at = handle.address + BigInt(byteOffset)
+  libc().mapOver(at, byteLength, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS | MAP_FIXED, -1)
 }

@@ -39,7 +39,7 @@ export class PeerTable {
     return new PeerTable(0, undefined, memory)
   }
 
-  /** `capacity`: at most 65 533 peers. Without `allowed` every peer is. */
+  /** `capacity`: at most 65 533 peers. Without `allowed` every peer is. Peers that the memory has already keep their numbers. */
   constructor(
     capacity: number,
     allowed: CidrList | undefined,
@@ -50,6 +50,8 @@ export class PeerTable {
     this.#denied = new Uint8Array(capacity + FIRST_PEER)
     this.#slots = new Uint16Array(capacity * SLOTS_PER_PEER)
     this.#keys = new Uint32Array(memory)
+    this.#restore()
+    this.allow(allowed)
   }
 
   /** The number of the peer whose address, of 4 or 16 bytes, is at `at`. */
@@ -132,6 +134,19 @@ export class PeerTable {
     this.#keys.set(this.#key, peer * WORDS)
     slots[slot] = peer
     return peer
+  }
+
+  /** Of a table that another thread has filled: no address is all zeroes. */
+  #restore(): void {
+    const slots = this.#slots
+    while (this.size < this.#capacity) {
+      const at = this.#count * WORDS
+      this.#key.set(this.#keys.subarray(at, at + WORDS))
+      if (this.#key.every((word) => word === 0)) return
+      let slot = this.#hash() % slots.length
+      while (slots[slot] !== 0) slot = slot + 1 === slots.length ? 0 : slot + 1
+      slots[slot] = this.#count++
+    }
   }
 
   #equals(words: Uint32Array, at: number): boolean {

@@ -10,6 +10,8 @@ export interface RecordQueueWiring {
   readonly byteOffset: number
   readonly byteLength: number
   readonly control: SharedArrayBuffer
+  /** What the consumer sleeps on; it may be the same for all queues that one thread empties. */
+  readonly bell: SharedArrayBuffer
 }
 
 /** A segment grows until this, so that the consumer can start while the producer goes on. */
@@ -33,18 +35,39 @@ const PUBLISHED = 0
 const CONSUMED = 1
 /** Ring offset behind the last byte that the consumer gave back. */
 const BYTE_TAIL = 2
-/** 1 while the consumer sleeps on PUBLISHED. */
-const CONSUMER_SLEEPS = 3
 const STATE = 4
 const OPEN = 0
 const CLOSED = 1
 const ABANDONED = 2
 const CONTROL_WORDS = 16
 
+/** Words of the bell: 1 while the consumer sleeps; raised by one to wake it. */
+const CONSUMER_SLEEPS = 0
+const RINGS = 1
+const BELL_WORDS = 2
+
+export function createBell(): SharedArrayBuffer {
+  return new SharedArrayBuffer(4 * BELL_WORDS)
+}
+
+/** Wakes the consumer, whether it sleeps or is about to. */
+export function ring(memory: SharedArrayBuffer): void {
+  wake(new Int32Array(memory))
+}
+
+function wake(bell: Int32Array): void {
+  Atomics.add(bell, RINGS, 1)
+  Atomics.notify(bell, RINGS)
+}
+
 /** The slab's bytes [byteOffset, byteOffset + byteLength) become the ring. */
-export function createRecordQueue(byteOffset: number, byteLength: number): RecordQueueWiring {
+export function createRecordQueue(
+  byteOffset: number,
+  byteLength: number,
+  bell: SharedArrayBuffer = createBell(),
+): RecordQueueWiring {
   const control = new SharedArrayBuffer(4 * (CONTROL_WORDS + SEGMENTS * SEGMENT_WORDS))
-  return { byteOffset, byteLength, control }
+  return { byteOffset, byteLength, control, bell }
 }
 
 /** Ends a queue from any thread: `closed` = no record follows; `abandoned` = nobody takes any more out. */
@@ -52,7 +75,7 @@ export function closeRecordQueue(wiring: RecordQueueWiring, state: 'closed' | 'a
   const control = new Int32Array(wiring.control, 0, CONTROL_WORDS)
   // Whichever end comes first stays.
   Atomics.compareExchange(control, STATE, OPEN, state === 'closed' ? CLOSED : ABANDONED)
-  Atomics.notify(control, PUBLISHED)
+  ring(wiring.bell)
   Atomics.notify(control, CONSUMED)
 }
 
@@ -60,6 +83,7 @@ export function closeRecordQueue(wiring: RecordQueueWiring, state: 'closed' | 'a
 export class RecordProducer {
   readonly #wiring: RecordQueueWiring
   readonly #control: Int32Array
+  readonly #bell: Int32Array
   readonly #segments: Uint32Array
   readonly #base: number
   readonly #size: number
@@ -79,6 +103,7 @@ export class RecordProducer {
   constructor(wiring: RecordQueueWiring) {
     this.#wiring = wiring
     this.#control = new Int32Array(wiring.control, 0, CONTROL_WORDS)
+    this.#bell = new Int32Array(wiring.bell)
     this.#segments = new Uint32Array(wiring.control, 4 * CONTROL_WORDS)
     this.#base = wiring.byteOffset
     this.#size = wiring.byteLength
@@ -120,12 +145,12 @@ export class RecordProducer {
     this.#frames = 0
     this.#published = (this.#published + 1) >>> 0
     Atomics.store(this.#control, PUBLISHED, this.#published | 0)
-    if (Atomics.load(this.#control, CONSUMER_SLEEPS) === 1) Atomics.notify(this.#control, PUBLISHED)
+    if (Atomics.load(this.#bell, CONSUMER_SLEEPS) === 1) wake(this.#bell)
   }
 
   /** The consumer has nothing to do: a stream that someone watches live is best served now. */
   consumerSleeps(): boolean {
-    return Atomics.load(this.#control, CONSUMER_SLEEPS) === 1
+    return Atomics.load(this.#bell, CONSUMER_SLEEPS) === 1
   }
 
   /** Waits until the consumer gives something back, at most `milliseconds`. */
@@ -237,9 +262,19 @@ export class RecordConsumer {
     this.#base = wiring.byteOffset
   }
 
+  /** Nothing is there to be taken. */
+  isEmpty(): boolean {
+    return Atomics.load(this.#control, PUBLISHED) === (this.#taken | 0)
+  }
+
+  /** The latest second in the segment that take() would find; only where there is one. */
+  nextSecond(): number {
+    return this.#segments[(this.#taken % SEGMENTS) * SEGMENT_WORDS + LAST_SECOND]!
+  }
+
   /** Takes the next segment; false when there is none. */
   take(): boolean {
-    if (Atomics.load(this.#control, PUBLISHED) === (this.#taken | 0)) return false
+    if (this.isEmpty()) return false
     const at = (this.#taken % SEGMENTS) * SEGMENT_WORDS
     this.start = this.#segments[at + START]!
     this.end = this.#segments[at + END]!
@@ -257,27 +292,36 @@ export class RecordConsumer {
     Atomics.notify(this.#control, CONSUMED)
   }
 
-  /** Sleeps until something is published or the queue is closed, at most `milliseconds`. */
-  wait(milliseconds: number): void {
-    Atomics.store(this.#control, CONSUMER_SLEEPS, 1)
-    if (!this.closed()) Atomics.wait(this.#control, PUBLISHED, this.#taken | 0, milliseconds)
-    Atomics.store(this.#control, CONSUMER_SLEEPS, 0)
-  }
-
-  /** As wait(), while the thread's event loop goes on. Alone it does not keep a thread alive: something else has to. */
-  async waitInEventLoop(milliseconds: number): Promise<void> {
-    Atomics.store(this.#control, CONSUMER_SLEEPS, 1)
-    if (!this.closed()) await Atomics.waitAsync(this.#control, PUBLISHED, this.#taken | 0, milliseconds).value
-    Atomics.store(this.#control, CONSUMER_SLEEPS, 0)
-  }
-
-  /** The pipeline never began. */
-  abandoned(): boolean {
-    return Atomics.load(this.#control, STATE) === ABANDONED
-  }
-
   /** The producer has closed its end; segments may still be waiting. */
   closed(): boolean {
     return Atomics.load(this.#control, STATE) !== OPEN
+  }
+}
+
+/** What the consumer of one or more queues sleeps on. */
+export class Bell {
+  readonly #words: Int32Array
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new Int32Array(memory)
+  }
+
+  /** Sleeps while there is nothing to do, at most `milliseconds`. `isIdle` is asked once those who ring can see the sleeper. */
+  wait(milliseconds: number, isIdle: () => boolean): void {
+    const rings = this.#lieDown()
+    if (isIdle()) Atomics.wait(this.#words, RINGS, rings, milliseconds)
+    Atomics.store(this.#words, CONSUMER_SLEEPS, 0)
+  }
+
+  /** As wait(), while the thread's event loop goes on. Alone it does not keep a thread alive: something else has to. */
+  async waitInEventLoop(milliseconds: number, isIdle: () => boolean): Promise<void> {
+    const rings = this.#lieDown()
+    if (isIdle()) await Atomics.waitAsync(this.#words, RINGS, rings, milliseconds).value
+    Atomics.store(this.#words, CONSUMER_SLEEPS, 0)
+  }
+
+  #lieDown(): number {
+    Atomics.store(this.#words, CONSUMER_SLEEPS, 1)
+    return Atomics.load(this.#words, RINGS)
   }
 }

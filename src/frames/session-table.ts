@@ -21,11 +21,14 @@ export class SessionTable {
     return (HEADER_WORDS + capacity * WORDS) * Uint32Array.BYTES_PER_ELEMENT
   }
 
-  /** `capacity`: at most 32 767. */
+  /** `capacity`: at most 32 767. Sessions that the memory has already keep their numbers. */
   constructor(memory: SharedArrayBuffer, capacity: number) {
     this.#capacity = capacity
     this.#words = new Uint32Array(memory, 0, HEADER_WORDS + capacity * WORDS)
     this.#slots = new Int16Array(capacity * SLOTS_PER_SESSION).fill(NO_SESSION)
+    for (let session = 0; session < this.count; session++) {
+      this.#slots[this.#slotOf(this.peer(session), this.encapsulation(session), this.tunnelId(session))] = session
+    }
   }
 
   get count(): number {
@@ -53,13 +56,8 @@ export class SessionTable {
 
   #find(peer: number, encapsulation: number, tunnelId: number): number {
     const slots = this.#slots
-    const hash = Math.imul(tunnelId ^ Math.imul((peer << 8) | encapsulation, 0x85ebca6b), 0x9e3779b1) >>> 0
-    let slot = hash % slots.length
-    while (slots[slot] !== NO_SESSION) {
-      const session = slots[slot]!
-      if (this.#is(session, peer, encapsulation, tunnelId)) return session
-      slot = slot + 1 === slots.length ? 0 : slot + 1
-    }
+    const slot = this.#slotOf(peer, encapsulation, tunnelId)
+    if (slots[slot] !== NO_SESSION) return slots[slot]!
     const session = this.#words[0]!
     if (session === this.#capacity) return NO_SESSION
     const at = HEADER_WORDS + session * WORDS
@@ -69,6 +67,17 @@ export class SessionTable {
     slots[slot] = session
     this.#words[0] = session + 1
     return session
+  }
+
+  /** Where the session is, or would be. */
+  #slotOf(peer: number, encapsulation: number, tunnelId: number): number {
+    const slots = this.#slots
+    const hash = Math.imul(tunnelId ^ Math.imul((peer << 8) | encapsulation, 0x85ebca6b), 0x9e3779b1) >>> 0
+    let slot = hash % slots.length
+    while (slots[slot] !== NO_SESSION && !this.#is(slots[slot]!, peer, encapsulation, tunnelId)) {
+      slot = slot + 1 === slots.length ? 0 : slot + 1
+    }
+    return slot
   }
 
   #is(session: number, peer: number, encapsulation: number, tunnelId: number): boolean {

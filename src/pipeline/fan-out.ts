@@ -8,8 +8,12 @@ import { LINKTYPE_RAW } from '../wire/link-type.ts'
 
 /** A sink with what it selects. */
 export interface Outlet {
+  /** Names the sink. */
+  readonly id: number
   readonly sink: FrameSink
+  /** Of the half in this pipeline, and of the half that sends. */
   readonly counters: SinkCounters
+  readonly sent: SinkCounters
   /** The tunnel identifiers that this sink wants; undefined = all. */
   readonly wanted: NumberSet | undefined
   /** The frames that it wants, as they are now; undefined = all. */
@@ -27,13 +31,13 @@ export interface OnlyLinkType {
 
 /** Shows every sink the same batch. */
 export class FanOut {
-  readonly #outlets: Outlet[]
+  #outlets: readonly Outlet[]
   readonly #allRows: Uint16Array
   readonly #selected: Uint16Array
 
   /** `capacity`: rows of the batches, at most 65 536. */
   constructor(outlets: readonly Outlet[], capacity: number) {
-    this.#outlets = [...outlets]
+    this.#outlets = outlets
     this.#allRows = Uint16Array.from({ length: capacity }, (_, row) => row)
     this.#selected = new Uint16Array(capacity)
   }
@@ -61,14 +65,14 @@ export class FanOut {
     for (let i = 0; i < this.#outlets.length; i++) this.#outlets[i]!.sink.flush()
   }
 
-  /** What a sink wants from now on, by its place. */
-  select(place: number, { wanted, filter }: Pick<Outlet, 'wanted' | 'filter'>): void {
-    this.#outlets[place] = { ...this.#outlets[place]!, wanted, filter }
+  get outlets(): readonly Outlet[] {
+    return this.#outlets
   }
 
-  /** For each sink: frames that it has taken on so far, or, `ended`, that have come to their end there. */
-  totals(ended: boolean): number[] {
-    return this.#outlets.map(({ counters }) => (ended ? counters.ended : counters.taken))
+  /** Other outlets from now on; those that are none any more get no further frame. */
+  replace(outlets: readonly Outlet[]): void {
+    for (const { id, sink } of this.#outlets) if (!outlets.some((other) => other.id === id)) sink.close()
+    this.#outlets = outlets
   }
 
   close(): void {

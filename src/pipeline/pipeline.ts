@@ -20,13 +20,13 @@ import { MirrorSessions } from './mirror-sessions.ts'
 import { NestedTunnels } from './nested.ts'
 import { OuterStep } from './outer.ts'
 import {
-  type Choice,
   COUNTED_PEERS,
   COUNTED_TUNNELS,
   INCOMPLETE_DATAGRAMS,
   type PipelinePlan,
   type SinkChoice,
   type SinkPlan,
+  type WorkerChoice,
 } from './plan.ts'
 import { RebuildStep } from './rebuild.ts'
 import { RefusedPackets } from './refused-packets.ts'
@@ -62,7 +62,7 @@ export class Pipeline {
     if (plan.peerCounts !== undefined) this.#peerCounts = new PeerCounts(plan.peerCounts)
     if (source.outerHeaders) {
       const slots = reassemblerSlots(source.batchRows)
-      const reassembler = new Reassembler(batch.bytes, source.slabBytes(plan.source), slots)
+      const reassembler = new Reassembler(batch.bytes, plan.byteOffset + source.slabBytes(plan.source), slots)
       this.#outer = new OuterStep(outerTunnels(plan.source.listeners), this.peers, reassembler, this.counters)
     }
     this.#isDecapsulated = source.isDecapsulated ?? false
@@ -102,17 +102,22 @@ export class Pipeline {
     this.#outer?.endBatch()
   }
 
-  /** Between two batches: what is let in, kept and handed to each sink from now on. */
-  choose(choice: Choice): void {
+  /** Between two batches: what is let in, kept and handed to each sink from now on. `added`: of the sinks that are new. */
+  choose(choice: WorkerChoice, added: readonly Outlet[]): void {
     this.peers?.allow(choice.allowFrom.length > 0 ? new CidrList(choice.allowFrom) : undefined)
     this.#admit.admit(numberSet(choice.wanted))
     this.#select.choose(choice)
-    for (const [place, sink] of choice.sinks.entries()) this.#fanOut.select(place, selectionOf(sink))
+    for (const { counters } of added) counters.deliveredBefore = this.counters.delivered
+    const known = [...this.#fanOut.outlets, ...added]
+    this.#fanOut.replace(
+      choice.sinks.map((sink) => ({ ...known.find(({ id }) => id === sink.id)!, ...selectionOf(sink) })),
+    )
   }
 
-  /** For each sink: frames that it has taken on so far, or, `ended`, that have come to their end there. */
-  sinkTotals(ended: boolean): number[] {
-    return this.#fanOut.totals(ended)
+  /** Whether all that the sinks have taken on up to now has come to its end there, asked later. */
+  settlement(): () => boolean {
+    const goals = this.#fanOut.outlets.map(({ counters, sent }) => ({ counters, sent, taken: counters.taken }))
+    return () => goals.every(({ counters, sent, taken }) => counters.ended + sent.ended >= taken)
   }
 
   flush(): void {
@@ -179,11 +184,13 @@ function bytesOnTheWire(batch: FrameBatch): number {
   return bytes
 }
 
-async function openOutlet(plan: SinkPlan, say: (text: string) => void): Promise<Outlet> {
+/** Loads a sink's half, and makes it. `say`: as for Pipeline.create. */
+export async function openOutlet(plan: SinkPlan, say: (text: string) => void): Promise<Outlet> {
   const half = (await import(plan.pipelineHalf)) as PipelineHalf
   const counters = new SinkCounters(plan.counters)
+  const sent = new SinkCounters(plan.sent)
   const only = plan.linkType === undefined ? undefined : onlyLinkType(plan.name, plan.linkType, say)
-  return { sink: half.attach(plan.wiring, counters), counters, ...selectionOf(plan), only }
+  return { id: plan.id, sink: half.attach(plan.wiring, counters), counters, sent, ...selectionOf(plan), only }
 }
 
 function selectionOf({ wanted, filter }: SinkChoice): Pick<Outlet, 'wanted' | 'filter'> {

@@ -1,7 +1,8 @@
+import type { FailureMessage } from '../config/terms/failure.ts'
 import type { FilterProgram } from '../dgram-extended/libpcap.ts'
 import type { SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import type { IdRange } from '../frames/number-set.ts'
-import type { SinkWiring } from '../sinks/sink.ts'
+import type { SinkWiring, SinkWish } from '../sinks/sink.ts'
 import type { NoticeLevel, SourcePlan } from '../sources/source.ts'
 import type { GreKeyMode } from '../wire/decapsulator.ts'
 import type { FinishOptions } from './finish.ts'
@@ -18,20 +19,32 @@ export interface SinkChoice {
   readonly filter?: FilterProgram | undefined
 }
 
-/** What can be changed while frames are received: crosses to the worker as a message. */
+/** What can be changed while frames are received, as the user wants it. */
 export interface Choice extends Pick<SelectOptions, 'filter' | 'sample'> {
   readonly wanted: readonly IdRange[]
   readonly allowFrom: readonly string[]
-  /** By the sinks' places in the plan. */
-  readonly sinks: readonly SinkChoice[]
+  /** All that there are from now on. */
+  readonly sinks: readonly SinkWish[]
+}
+
+/** The same for a worker: crosses to it as a message. */
+export interface WorkerChoice extends Omit<Choice, 'sinks'> {
+  /** All that there are from now on, by number. */
+  readonly sinks: readonly (SinkChoice & { readonly id: number })[]
+  /** Those of them that are new. */
+  readonly added: readonly SinkPlan[]
 }
 
 /** A sink as the pipeline's worker gets it. */
 export interface SinkPlan extends SinkChoice {
+  /** Names it among the sinks of a run. */
+  readonly id: number
   /** Module of its half in the pipeline. */
   readonly pipelineHalf: string
   readonly wiring: SinkWiring
+  /** Of this half, and of the half that sends. */
   readonly counters: SharedArrayBuffer
+  readonly sent: SharedArrayBuffer
   /** As the user wrote it. */
   readonly name: string
   /** LINKTYPE_ value of the only frames that it can take; undefined = any. */
@@ -55,12 +68,21 @@ export interface PipelineOptions extends RebuildOptions, SelectOptions, FinishOp
   readonly countPeers?: boolean
   /** Stop after so many frames; Infinity = never. */
   readonly count: number
+  /** Threads that share the work; 1 where the source cannot be shared. */
+  readonly workers: number
+  /** Sinks may come while it runs. */
+  readonly mayGrow?: boolean
 }
 
 /** All that a pipeline's worker needs; crosses to its thread once, as the first message. */
 export interface PipelinePlan extends PipelineOptions {
-  /** The worker's memory: the source's part first, the reassembler's behind it, then the sinks'. */
+  /** Which of the workers it is for, from 0 on. */
+  readonly worker: number
+  /** See FrameBudget; undefined where frames are not counted to an end. */
+  readonly budget: SharedArrayBuffer | undefined
+  /** The memory of all workers; from byteOffset on there is this one's source, and its reassembler behind that. */
   readonly slab: SharedMemoryHandle
+  readonly byteOffset: number
   readonly counters: SharedArrayBuffer
   readonly tunnelCounts: SharedArrayBuffer
   readonly control: SharedArrayBuffer
@@ -90,15 +112,19 @@ export const INCOMPLETE_DATAGRAMS = 64
 
 /** What a worker tells the main thread. */
 export type WorkerMessage =
-  | { readonly kind: 'ready'; readonly description: readonly string[]; readonly warnings: readonly string[] }
+  | SourceReady
   /** The last choice is in force. */
   | { readonly kind: 'chosen' }
   | { readonly kind: 'finished'; readonly problem: string | undefined }
   | { readonly kind: 'notice'; readonly level: NoticeLevel; readonly text: string }
-  | {
-      readonly kind: 'failed'
-      readonly failure: { readonly exitCode: number; readonly what: string; readonly mend: string }
-    }
+  | { readonly kind: 'failed'; readonly failure: FailureMessage }
+
+/** The source is open. */
+export interface SourceReady {
+  readonly kind: 'ready'
+  readonly description: readonly string[]
+  readonly warnings: readonly string[]
+}
 
 /** The one message behind the plan: what was opened may be used. */
 export const BEGIN = 'begin'

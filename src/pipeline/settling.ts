@@ -11,8 +11,8 @@ export class Settling {
   readonly #pipeline: Pipeline
   readonly #source: Source
   #mark: unknown
-  /** By sink: frames it had been given when the mark was made; undefined = no mark. */
-  #goal: readonly number[] | undefined
+  /** Whether the sinks are done with all that they had been given when the mark was made; undefined = no mark. */
+  #isReached: (() => boolean) | undefined
 
   constructor(pipeline: Pipeline, source: Source) {
     this.#pipeline = pipeline
@@ -22,12 +22,12 @@ export class Settling {
   /** Called after the sinks were asked to send what they have. */
   async look(): Promise<void> {
     if (this.#source.mark === undefined) return
-    if (this.#goal !== undefined) {
-      if (!this.#isReached(this.#goal)) return
+    if (this.#isReached !== undefined) {
+      if (!this.#isReached()) return
       await this.#source.settled?.(this.#mark)
     }
     this.#mark = this.#source.mark()
-    this.#goal = this.#pipeline.sinkTotals(false)
+    this.#isReached = this.#pipeline.settlement()
   }
 
   /** No frame follows: waits for the sinks, then keeps the place. */
@@ -35,16 +35,12 @@ export class Settling {
     if (this.#source.mark === undefined) return
     this.#pipeline.flush()
     const mark = this.#source.mark()
-    const goal = this.#pipeline.sinkTotals(false)
+    const isReached = this.#pipeline.settlement()
     const deadline = performance.now() + PATIENCE_MS
-    while (!this.#isReached(goal)) {
+    while (!isReached()) {
       if (performance.now() > deadline) return
       await setTimeout(LOOK_MS)
     }
     await this.#source.settled?.(mark)
-  }
-
-  #isReached(goal: readonly number[]): boolean {
-    return this.#pipeline.sinkTotals(true).every((ended, i) => ended >= goal[i]!)
   }
 }

@@ -4,9 +4,10 @@ import { toFailureMessage } from '../config/terms/failure.ts'
 import { openSharedMemory } from '../dgram-extended/shared-memory.ts'
 import { FrameBatch } from '../frames/frame-batch.ts'
 import { sourceType } from '../sources/registry.ts'
-import { END_OF_SOURCE, type Source } from '../sources/source.ts'
-import { Pipeline } from './pipeline.ts'
-import { type Choice, CONTROL_STOP, CONTROL_TURNS, type PipelinePlan, type WorkerMessage } from './plan.ts'
+import { END_OF_SOURCE, type NoticeLevel, type Source } from '../sources/source.ts'
+import { FrameBudget } from './frame-budget.ts'
+import { openOutlet, Pipeline } from './pipeline.ts'
+import { CONTROL_STOP, CONTROL_TURNS, type PipelinePlan, type WorkerChoice, type WorkerMessage } from './plan.ts'
 import { Settling } from './settling.ts'
 
 /** How long a receive may wait: the longest that a request to stop can go unseen. */
@@ -15,6 +16,8 @@ const DEADLINE_MS = 100
 const FLUSH_MS = 250
 /** So often the worker's event loop gets a turn, also in a flood. */
 const TURN_MS = 50
+/** Until a worker looks again whether others have left it some of --count. */
+const NAP_MS = 1
 /** A flood that outlasts the request to stop is left behind after this. */
 const DRAIN_MS = 2000
 
@@ -24,6 +27,11 @@ class PipelineWorker {
   readonly #control: Int32Array
   readonly #pipeline: Pipeline
   readonly #batch: FrameBatch
+  /** Undefined = as many as come. */
+  readonly #budget: FrameBudget | undefined
+  /** What a worker that died before this one had counted. */
+  readonly #before: { readonly drops: number; readonly freezes: number; readonly losses: number }
+  #isOver = false
   /** When the request to stop was seen: by the clock that arrival times have, and by one that nobody sets. */
   #stopRequested = 0
   #drainBegan = 0
@@ -37,19 +45,21 @@ class PipelineWorker {
     this.#control = new Int32Array(plan.control)
     this.#pipeline = pipeline
     this.#batch = batch
+    if (plan.budget !== undefined) this.#budget = new FrameBudget(plan.budget, plan.worker)
+    const { kernelDropped, kernelFreezes, interfaceLosses } = pipeline.counters
+    this.#before = { drops: kernelDropped, freezes: kernelFreezes, losses: interfaceLosses }
   }
 
   async run(): Promise<void> {
     const type = sourceType(this.#plan.source.engine)
-    let source: Source | undefined
+    const source = await type.open(this.#plan.source, {
+      memory: this.#batch.bytes.buffer,
+      byteOffset: this.#plan.byteOffset,
+      byteLength: type.slabBytes(this.#plan.source),
+      peers: this.#pipeline.peers,
+      say,
+    })
     try {
-      source = await type.open(this.#plan.source, {
-        memory: this.#batch.bytes.buffer,
-        byteOffset: 0,
-        byteLength: type.slabBytes(this.#plan.source),
-        peers: this.#pipeline.peers,
-        say: (text, level = 'warn') => post({ kind: 'notice', level, text }),
-      })
       post({ kind: 'ready', description: source.description, warnings: source.warnings })
       // The program gives up its privileges, and says that it listens, before the first frame can open a file.
       await once(parentPort!, 'message')
@@ -59,31 +69,32 @@ class PipelineWorker {
       await settling.finish()
       this.#askTheKernel(source)
     } finally {
+      this.#isOver = true
       parentPort!.off('message', this.#choose)
-      await source?.close()
-      // A source that could not be opened ends the program: the supervisor then abandons the sinks.
-      if (source !== undefined) this.#pipeline.close()
+      await source.close()
+      this.#pipeline.close()
     }
     post({ kind: 'finished', problem: source.problem })
   }
 
   /** Comes when the event loop gets its turn, which is between two batches. */
-  readonly #choose = (choice: Choice): void => {
-    this.#pipeline.choose(choice)
+  readonly #choose = async (choice: WorkerChoice): Promise<void> => {
+    const added = await Promise.all(choice.added.map((sink) => openOutlet(sink, say)))
+    if (this.#isOver) return
+    this.#pipeline.choose(choice, added)
     post({ kind: 'chosen' })
   }
 
   async #collect(source: Source, settling: Settling): Promise<void> {
     const { counters } = this.#pipeline
-    const { settleMs = 0 } = sourceType(this.#plan.source.engine)
-    while (counters.delivered < this.#plan.count) {
+    while (this.#budget?.isSpent(this.#plan.count) !== true) {
       Atomics.add(this.#control, CONTROL_TURNS, 1)
-      const maxRows = Math.min(this.#batch.capacity, this.#plan.count - counters.delivered)
-      const result = source.receive(this.#batch, maxRows, this.#stopRequested === 0 ? DEADLINE_MS : settleMs)
+      const result = this.#receive(source)
       const received = typeof result === 'number' ? result : await result
       if (received === END_OF_SOURCE) return
       const drained = this.#drained(received, source.description.length)
       if (received > 0) this.#pipeline.process(this.#batch)
+      this.#budget?.settle(counters.delivered)
       if (drained) return
       const now = performance.now()
       if (received === 0 || now - this.#lastFlush >= FLUSH_MS) {
@@ -99,12 +110,24 @@ class PipelineWorker {
     }
   }
 
+  #receive(source: Source): number | Promise<number> {
+    const { capacity } = this.#batch
+    const maxRows = this.#budget?.claim(capacity, this.#pipeline.counters.delivered) ?? capacity
+    if (maxRows === 0) {
+      Atomics.wait(PILLOW, 0, 0, NAP_MS)
+      return 0
+    }
+    const { settleMs = 0 } = sourceType(this.#plan.source.engine)
+    return source.receive(this.#batch, maxRows, this.#stopRequested === 0 ? DEADLINE_MS : settleMs)
+  }
+
   #askTheKernel(source: Source): void {
     const { counters } = this.#pipeline
-    counters.kernelDropped = source.kernelDrops()
+    const { drops, freezes, losses } = this.#before
+    counters.kernelDropped = drops + source.kernelDrops()
     counters.inputBytes = source.position?.() ?? 0
-    counters.kernelFreezes = source.freezes?.() ?? 0
-    counters.interfaceLosses = source.interfaceLosses?.() ?? 0
+    counters.kernelFreezes = freezes + (source.freezes?.() ?? 0)
+    counters.interfaceLosses = losses + (source.interfaceLosses?.() ?? 0)
   }
 
   /** After a request to stop: whether all that is still to be taken has been, `received` rows just now. */
@@ -125,14 +148,21 @@ class PipelineWorker {
   }
 }
 
+/** Nobody wakes who waits on it. */
+const PILLOW: Int32Array = new Int32Array(new SharedArrayBuffer(4))
+
 function post(message: WorkerMessage): void {
   parentPort!.postMessage(message)
+}
+
+function say(text: string, level: NoticeLevel = 'warn'): void {
+  post({ kind: 'notice', level, text })
 }
 
 async function run(plan: PipelinePlan): Promise<void> {
   try {
     const batch = new FrameBatch(openSharedMemory(plan.slab), sourceType(plan.source.engine).batchRows)
-    const pipeline = await Pipeline.create(plan, batch, (text) => post({ kind: 'notice', level: 'warn', text }))
+    const pipeline = await Pipeline.create(plan, batch, say)
     await new PipelineWorker(plan, pipeline, batch).run()
   } catch (error) {
     post({ kind: 'failed', failure: toFailureMessage(error) })

@@ -8,6 +8,7 @@ import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { IdRange } from '../frames/number-set.ts'
 import type { PeerTable } from '../frames/peer-table.ts'
 import type { SinkCounters } from '../telemetry/counters.ts'
+import type { SinkAccount } from '../telemetry/sink-account.ts'
 import type { Verdict } from '../wire/verdict.ts'
 
 /**
@@ -48,12 +49,34 @@ export interface QuarantineHalf {
   attach(wiring: SinkWiring, counters: SinkCounters, peers: PeerTable | undefined): Quarantine
 }
 
+/** What joins one worker's pipeline with a sink. */
+export interface LaneContext {
+  /** Names it among the sink's lanes. */
+  readonly id: number
+  /** Which worker's; one that died and its successor are the same. */
+  readonly worker: number
+  /** Of the half in that pipeline. */
+  readonly counters: SinkCounters
+  /** The part of the slab that is the lane's. */
+  readonly byteOffset: number
+  readonly byteLength: number
+  /** Memory of the worker's table of peers; undefined where the `peer` column is left alone. */
+  readonly peers: SharedArrayBuffer | undefined
+  /** For statistics written at a file's end: packets that the kernel has dropped for this worker. */
+  readonly pipelineCounters: SharedArrayBuffer
+  /** To be called once all that came through the lane, `frames` of them, has been taken on: its part of the slab is free then. */
+  drained(frames: number): void
+}
+
 /** A sink as the main thread sees it. */
 export interface OpenSink {
   /** Module of the half in the pipeline: what it exports is a PipelineHalf. The worker loads no more of the sink than that. */
   readonly pipelineHalf: URL
-  readonly wiring: SinkWiring
-  /** Called after the pipeline's half has been closed: resolves when all that was queued has gone out. */
+  /** Joins one more worker: with what this returns, its half is made. */
+  attach(lane: LaneContext): SinkWiring
+  /** The worker that this lane was for is gone, or has closed its half: no frame comes through it any more. */
+  detach(lane: number): void
+  /** Called after all halves in pipelines have been closed: resolves when all that was queued has gone out. */
   close(): Promise<void>
   /** The pipeline never began: as close(), and what was made for it is taken away again. */
   abandon(): Promise<void>
@@ -94,20 +117,14 @@ export interface SinkContext {
   readonly log: Logger
   /** Resolves when the program has said that it listens: its first line, which programs wait for, must be that one. */
   readonly announced: Promise<void>
-  readonly counters: SinkCounters
+  readonly account: SinkAccount
   readonly common: CommonSinkOptions
-  /** The slab of the pipeline's worker, and the part of it that is this sink's. */
+  /** The memory in which all lanes have their parts. */
   readonly slab: SharedMemoryHandle
-  readonly byteOffset: number
-  readonly byteLength: number
-  /** Memory of the worker's table of peers; undefined where the `peer` column is left alone. */
-  readonly peers: SharedArrayBuffer | undefined
   /** Input comes from the network now, not from a file. */
   readonly live: boolean
   /** IP packets that were mirrored without Ethernet come bare. */
   readonly rawIp: boolean
-  /** For statistics written at a file's end: packets that the kernel has dropped. */
-  readonly pipelineCounters: SharedArrayBuffer
   /** Nothing can be delivered any more (a reader has gone): ask the program to stop, unless other sinks go on. */
   stop(reason: string): void
   /** The half that sends has failed, through a defect of ours: ask the program to stop and to say so. */
@@ -131,7 +148,7 @@ export interface SinkType<Options> {
   needsPeers?(options: Options): boolean
   /** Whether frames may be bare IP packets (`--ip-frames raw`): beside Ethernet ones, or with none of those. Absent = never. */
   readonly takesRawIp?: 'beside-ethernet' | 'alone'
-  /** Bytes of the slab that a sink with this queue needs. */
+  /** Bytes of the slab that each lane of a sink with this queue needs. */
   slabBytes(queue: number): number
   /** For `mirror-collector check`: tries what open() needs, and leaves nothing behind. Absent = there is nothing to look at. */
   check?(options: Options): Promise<readonly Finding[]>

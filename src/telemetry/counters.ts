@@ -27,6 +27,13 @@ export class PipelineCounters {
     this.#words = new Float64Array(memory)
   }
 
+  /** What several pipelines have counted together, now. */
+  static sum(parts: readonly PipelineCounters[]): PipelineCounters {
+    const total = new PipelineCounters()
+    for (const part of parts) addWords(total.#words, part.#words)
+    return total
+  }
+
   get received(): number {
     return this.#words[RECEIVED]!
   }
@@ -154,9 +161,14 @@ const SPOOLED = 7
 const OTHER_LINK_TYPE = 8
 const SEGMENTED = 9
 const SEGMENTS = 10
-const SINK_WORDS = 11
+const LOST = 11
+const DELIVERED_BEFORE = 12
+const SINK_WORDS = 13
 
-/** A sink's accounting. The half in the pipeline writes the first three counters, the half that sends the others. */
+/**
+ * A part of a sink's accounting: each worker's half in the pipeline has one, which counts what it was offered and what did
+ * not get into the queue, and the half that sends has one, which counts what became of the rest. See SinkAccount.
+ */
 export class SinkCounters {
   readonly memory: SharedArrayBuffer
   readonly #words: Float64Array
@@ -164,6 +176,16 @@ export class SinkCounters {
   constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(SINK_WORDS * 8)) {
     this.memory = memory
     this.#words = new Float64Array(memory)
+  }
+
+  static sum(parts: Iterable<SinkCounters>): SinkCounters {
+    const total = new SinkCounters()
+    for (const part of parts) addWords(total.#words, part.#words)
+    return total
+  }
+
+  get offered(): number {
+    return this.#words[OFFERED]!
   }
 
   get written(): number {
@@ -177,7 +199,8 @@ export class SinkCounters {
 
   /** Frames that went into the queue. Exact in the pipeline's thread. */
   get taken(): number {
-    return this.#words[OFFERED]! - this.#words[NOT_SELECTED]! - this.#words[OVERFLOW]!
+    const words = this.#words
+    return words[OFFERED]! - words[NOT_SELECTED]! - words[OTHER_LINK_TYPE]! - words[OVERFLOW]!
   }
 
   /** Of those, in order, the ones that have come to their end. */
@@ -206,6 +229,20 @@ export class SinkCounters {
     this.#words[OVERFLOW]! += frames
   }
 
+  /** Frames that a worker was about to hand over when it died. */
+  addLost(frames: number): void {
+    this.#words[LOST]! += frames
+  }
+
+  /** What the pipeline had delivered when this part came to be. */
+  set deliveredBefore(frames: number) {
+    this.#words[DELIVERED_BEFORE] = frames
+  }
+
+  get deliveredBefore(): number {
+    return this.#words[DELIVERED_BEFORE]!
+  }
+
   /** The sending half reports totals, which replace the ones before. */
   setSent(written: number, bytes: number, failed: number, unfit: number = 0, spooled: number = 0): void {
     this.#words[WRITTEN] = written
@@ -229,9 +266,8 @@ export class SinkCounters {
     return this.#words[SEGMENTS]!
   }
 
-  /** The sending half is gone: what was offered and has come to no end never will. */
-  failRest(): void {
-    this.#words[ERROR]! += this.balance()
+  addFailed(frames: number): void {
+    this.#words[ERROR]! += frames
   }
 
   dropped(): Record<string, number> {
@@ -242,6 +278,7 @@ export class SinkCounters {
       ['sink-overflow', this.#words[OVERFLOW]!],
       ['frame-size', this.#words[UNFIT]!],
       ['spooled', this.#words[SPOOLED]!],
+      ['worker-died', this.#words[LOST]!],
       ['sink-error', this.#words[ERROR]!],
     ]
     for (const [reason, frames] of reasons) if (frames > 0) result[reason] = frames
@@ -254,4 +291,8 @@ export class SinkCounters {
     for (const frames of Object.values(this.dropped())) ended += frames
     return this.#words[OFFERED]! - ended
   }
+}
+
+function addWords(total: Float64Array, part: Float64Array): void {
+  for (let i = 0; i < total.length; i++) total[i]! += part[i]!
 }

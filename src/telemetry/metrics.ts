@@ -69,6 +69,11 @@ export const METRICS: readonly Metric[] = [
     'Frames that --dedup forgot before its window ended.',
     ({ report }) => report.dedupForgotten ?? 0,
   ),
+  count(
+    'worker_restarts_total',
+    'Times that a worker died and was started again.',
+    ({ report }) => report.workerRestarts ?? 0,
+  ),
   {
     name: 'mirror_collector_sequence_lost_frames',
     type: 'gauge',

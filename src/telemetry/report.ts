@@ -1,4 +1,3 @@
-import type { TunnelCounts } from '../frames/tunnel-counts.ts'
 import type { PipelineCounters, SinkCounters } from './counters.ts'
 import type { SequenceGap } from './sequence-gaps.ts'
 
@@ -26,6 +25,8 @@ export interface Report {
   readonly interfaceLosses?: number
   /** Frames that --dedup had no room to remember for all of its window; absent where there were none. */
   readonly dedupForgotten?: number
+  /** How often a worker died and was started again; absent where none did. */
+  readonly workerRestarts?: number
 }
 
 export interface SinkReport {
@@ -38,30 +39,36 @@ export interface SinkReport {
   readonly segments?: number
 }
 
-export function buildReport(
-  counters: PipelineCounters,
-  tunnels: TunnelCounts,
-  sinks: readonly NamedCounters[],
-  quarantine?: NamedCounters,
-  gaps?: readonly SequenceGap[],
-): Report {
+/** What a report is made of. */
+export interface ReportParts {
+  readonly counters: PipelineCounters
+  readonly vnis: Record<string, number>
+  readonly sinks: readonly NamedCounters[]
+  readonly quarantine?: NamedCounters | undefined
+  readonly gaps?: readonly SequenceGap[]
+  readonly workerRestarts?: number
+}
+
+export function buildReport(parts: ReportParts): Report {
+  const { counters, vnis, sinks, quarantine, gaps = [], workerRestarts = 0 } = parts
   return {
     received: counters.received,
     delivered: counters.delivered,
     dropped: counters.dropped(),
     kernelDropped: counters.kernelDropped,
-    vnis: tunnels.toObject(),
+    vnis,
     sinks: sinks.map(sinkReport),
     ...(quarantine && { quarantine: sinkReport(quarantine) }),
-    ...(gaps !== undefined && gaps.length > 0 && { sequenceGaps: gaps }),
+    ...(gaps.length > 0 && { sequenceGaps: gaps }),
     ...(counters.cutAtSource > 0 && { cutAtSource: counters.cutAtSource }),
     ...(counters.kernelFreezes > 0 && { kernelFreezes: counters.kernelFreezes }),
     ...(counters.interfaceLosses > 0 && { interfaceLosses: counters.interfaceLosses }),
     ...(counters.forgotten > 0 && { dedupForgotten: counters.forgotten }),
+    ...(workerRestarts > 0 && { workerRestarts }),
   }
 }
 
-interface NamedCounters {
+export interface NamedCounters {
   readonly name: string
   readonly counters: SinkCounters
 }
@@ -83,6 +90,8 @@ export function closingLines(report: Report): string {
   const missing = (report.sequenceGaps ?? []).reduce((sum, { lost: frames }) => sum + frames, 0)
   if (missing > 0) lines.push(`${missing} frames lost before they came here, by their sequence numbers`)
   if (report.cutAtSource !== undefined) lines.push(`${report.cutAtSource} frames had been cut by the mirror`)
+  if (report.workerRestarts !== undefined)
+    lines.push(`${report.workerRestarts} times a worker died and was started again`)
   if (total > 0) lines.push(`${total} packets not delivered: ${reasons(lost)}`)
   for (const sink of report.sinks) lines.push(`${sink.sink}: ${written(sink, 'frames')}`)
   if (report.quarantine !== undefined) {

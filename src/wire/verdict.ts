@@ -21,6 +21,7 @@ export const VERDICTS = [
   'filtered',
   'sampled',
   'duplicate',
+  'worker-died',
 ] as const
 
 export const OK: Verdict = 0
@@ -50,8 +51,10 @@ export const FILTERED: Verdict = 12
 export const SAMPLED: Verdict = 13
 /** A copy of it came shortly before. */
 export const DUPLICATE: Verdict = 14
+/** It was in the hands of a worker that died; no step says so. */
+export const WORKER_DIED: Verdict = 15
 
-/** Ends of packets that nothing is wrong with: somebody chose not to have them, or they live on in another. */
+/** Ends of packets that nothing is wrong with: somebody chose not to have them, they live on in another, or the fault is ours. */
 const UNWANTED: readonly (typeof VERDICTS)[number][] = [
   'vni-not-allowed',
   'source-not-allowed',
@@ -59,6 +62,7 @@ const UNWANTED: readonly (typeof VERDICTS)[number][] = [
   'sampled',
   'duplicate',
   'fragment-reassembled',
+  'worker-died',
 ]
 
 export function isUnwanted(verdict: Verdict): boolean {

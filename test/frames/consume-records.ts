@@ -1,9 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { RecordConsumer, type RecordQueueWiring } from '../../src/frames/record-queue.ts'
+import { Bell, RecordConsumer, type RecordQueueWiring } from '../../src/frames/record-queue.ts'
 
 /** The consuming thread of record-queue.threads.test.ts: checks every record, says how it ended. */
 const { wiring, slab } = workerData as { wiring: RecordQueueWiring; slab: SharedArrayBuffer }
 const consumer = new RecordConsumer(wiring, new Uint8Array(slab))
+const bell = new Bell(wiring.bell)
 const view = new DataView(slab)
 let next = 0
 let wrong = 0
@@ -30,7 +31,7 @@ for (;;) {
   else if (closed) break
   else {
     waits++
-    consumer.wait(5000)
+    bell.wait(5000, () => consumer.isEmpty() && !consumer.closed())
   }
 }
 parentPort!.postMessage({ kind: 'ended', records: next, wrong, waits })

@@ -1,4 +1,5 @@
 import {
+  Bell,
   createRecordQueue,
   RecordConsumer,
   RecordProducer,
@@ -40,6 +41,17 @@ export class Queue {
     this.producer.commit(length, second)
     return true
   }
+
+  /** The consumer sleeps until there is something to take, or nothing will come. */
+  wait(milliseconds: number): void {
+    new Bell(this.wiring.bell).wait(milliseconds, this.#isIdle)
+  }
+
+  async waitInEventLoop(milliseconds: number): Promise<void> {
+    await new Bell(this.wiring.bell).waitInEventLoop(milliseconds, this.#isIdle)
+  }
+
+  readonly #isIdle = (): boolean => this.consumer.isEmpty() && !this.consumer.closed()
 
   /** Takes one segment out, without giving its memory back. */
   take(): Segment | undefined {

@@ -138,16 +138,16 @@ test('waiting ends at its deadline, and at once when there is nothing to wait fo
     wait()
     return performance.now() - started
   }
-  expect(took(() => queue.consumer.wait(50))).toBeGreaterThanOrEqual(49)
+  expect(took(() => queue.wait(50))).toBeGreaterThanOrEqual(49)
   expect(took(() => queue.producer.waitForRoom(10_000))).toBeLessThan(5000)
   queue.put(1, 100)
   queue.producer.publish()
   expect(took(() => queue.producer.waitForRoom(50))).toBeGreaterThanOrEqual(49)
-  expect(took(() => queue.consumer.wait(10_000))).toBeLessThan(5000)
+  expect(took(() => queue.wait(10_000))).toBeLessThan(5000)
   expect(queue.producer.consumerSleeps()).toBe(false)
   queue.drain()
   queue.producer.close()
-  expect(took(() => queue.consumer.wait(10_000))).toBeLessThan(5000)
+  expect(took(() => queue.wait(10_000))).toBeLessThan(5000)
 })
 
 type Step =
@@ -201,17 +201,17 @@ test('a consumer that waits in its event loop is woken by what is published, and
   let turns = 0
   const alive = setInterval(() => turns++, 1)
   try {
-    const waited = queue.consumer.waitInEventLoop(20_000)
+    const waited = queue.waitInEventLoop(20_000)
     expect(queue.producer.consumerSleeps()).toBe(true)
     while (turns === 0) await setImmediate()
     queue.put(1, 100)
     queue.producer.publish()
     await waited
     expect([queue.producer.consumerSleeps(), queue.drain()]).toEqual([false, ['1/100']])
-    const ended = queue.consumer.waitInEventLoop(20_000)
+    const ended = queue.waitInEventLoop(20_000)
     queue.producer.close()
     await ended
-    await queue.consumer.waitInEventLoop(20_000)
+    await queue.waitInEventLoop(20_000)
     expect(queue.consumer.closed()).toBe(true)
   } finally {
     clearInterval(alive)

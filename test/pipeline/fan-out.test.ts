@@ -6,10 +6,19 @@ import { FanOut } from '../../src/pipeline/fan-out.ts'
 import { SinkCounters } from '../../src/telemetry/counters.ts'
 import { attach, nothingCollected } from './collecting-sink.ts'
 
+let ids = 0
 function outlet(wanted?: readonly IdRange[], filter?: FrameFilter) {
   const collected = nothingCollected()
   const counters = new SinkCounters()
-  return { collected, counters, sink: attach(collected, counters), wanted: wanted && new NumberSet(wanted), filter }
+  return {
+    id: ids++,
+    collected,
+    counters,
+    sent: new SinkCounters(),
+    sink: attach(collected, counters),
+    wanted: wanted && new NumberSet(wanted),
+    filter,
+  }
 }
 
 function batchOf(...tunnelIds: number[]): FrameBatch {
@@ -69,4 +78,16 @@ test('every sink is flushed and closed', () => {
     [2, 1],
     [2, 1],
   ])
+})
+
+test('an outlet that is replaced is closed and sees nothing more, one that stays goes on, and one that comes sees what follows', () => {
+  const [stays, goes, comes] = [outlet(), outlet(), outlet()] as const
+  const fanOut = new FanOut([goes, stays], 8)
+  fanOut.write(batchOf(1))
+  fanOut.replace([{ ...stays, wanted: new NumberSet([{ from: 2, to: 2, deny: false }]) }, comes])
+  fanOut.write(batchOf(2, 3))
+  const seen = [stays, goes, comes].map(({ collected }) => collected.frames.map(({ tunnelId }) => tunnelId))
+  expect(seen).toEqual([[1, 2], [1], [2, 3]])
+  expect([stays, goes, comes].map(({ collected }) => collected.closes)).toEqual([0, 1, 0])
+  expect([stays, goes, comes].map(({ counters }) => counters.offered)).toEqual([3, 1, 2])
 })

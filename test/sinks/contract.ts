@@ -6,7 +6,8 @@ import { sinkText } from '../../src/config/sink-wish.ts'
 import { allocateSharedMemory, openSharedMemory } from '../../src/dgram-extended/shared-memory.ts'
 import { FrameBatch } from '../../src/frames/frame-batch.ts'
 import type { FrameSink, OpenSink, PipelineHalf, SinkContext, SinkType } from '../../src/sinks/sink.ts'
-import { PipelineCounters, SinkCounters } from '../../src/telemetry/counters.ts'
+import { PipelineCounters, type SinkCounters } from '../../src/telemetry/counters.ts'
+import { SinkAccount } from '../../src/telemetry/sink-account.ts'
 
 export const ROWS = 64
 const SPACING = 2048
@@ -27,11 +28,14 @@ async function compiledType(type: string): Promise<SinkType<unknown>> {
 /** A sink that was opened as its own example says, in a folder of its own, with both of its halves. */
 export class OpenedSink {
   readonly folder: string = mkdtempSync(join(tmpdir(), 'sink-'))
-  readonly counters: SinkCounters = new SinkCounters()
+  readonly account: SinkAccount = new SinkAccount()
+  /** Of each lane that was drained, the frames that came through it. */
+  readonly drained: number[] = []
   readonly stops: string[] = []
   batch!: FrameBatch
   open!: OpenSink
   frames!: FrameSink
+  readonly #lane: SinkCounters = this.account.addLane()
   readonly #rows: Uint16Array = Uint16Array.from({ length: ROWS }, (_, row) => row)
 
   /** `text` may name the folder by EXAMPLE_FOLDER, as examples do. */
@@ -46,11 +50,16 @@ export class OpenedSink {
     return sink
   }
 
+  /** All that is counted of it, now. */
+  get counters(): SinkCounters {
+    return this.account.total
+  }
+
   /** Offers `count` frames of `length` bytes, then spoils the memory in which the source had them. */
   write(count: number, length: number, first = 0): void {
     for (let row = 0; row < count; row++) this.#fillRow(row, length, first + row)
     this.batch.count = count
-    this.counters.addOffered(count)
+    this.#lane.addOffered(count)
     this.frames.write(this.batch, this.#rows, count)
     this.batch.bytes.fill(0xa5, 0, FRONT_BYTES)
   }
@@ -82,21 +91,27 @@ export class OpenedSink {
       name: text,
       log: pino({ level: 'silent' }),
       announced: Promise.resolve(),
-      counters: this.counters,
+      account: this.account,
       common: { overflow: wish.overflow ?? 'block', queue: wish.queue },
       slab,
-      byteOffset: FRONT_BYTES,
-      byteLength,
       live,
       rawIp: false,
-      pipelineCounters: new PipelineCounters().memory,
-      peers: undefined,
       fail: (failure) => this.stops.push(failure.what),
       stop: (reason) => this.stops.push(reason),
     }
     this.open = await type.open(wish.options, context)
     const half = (await import(this.open.pipelineHalf.href)) as PipelineHalf
-    this.frames = half.attach(this.open.wiring, this.counters)
+    const wiring = this.open.attach({
+      id: 0,
+      worker: 0,
+      counters: this.#lane,
+      byteOffset: FRONT_BYTES,
+      byteLength,
+      pipelineCounters: new PipelineCounters().memory,
+      peers: undefined,
+      drained: (frames) => this.drained.push(frames),
+    })
+    this.frames = half.attach(wiring, this.#lane)
   }
 
   #fillRow(row: number, length: number, number: number): void {

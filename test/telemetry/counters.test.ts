@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { PipelineCounters, SinkCounters } from '../../src/telemetry/counters.ts'
+import { SinkAccount } from '../../src/telemetry/sink-account.ts'
 import { BAD_FLAGS, FRAGMENT_INCOMPLETE, SHORT_HEADER, VERDICTS } from '../../src/wire/verdict.ts'
 
 test('a pipeline that has seen nothing has nothing to tell', () => {
@@ -70,10 +71,39 @@ test('a sink counts each frame that it was offered once', () => {
 })
 
 test('what a sink that is gone still had counts as failed, once', () => {
-  const counters = new SinkCounters()
-  counters.addOffered(10)
-  counters.setSent(4, 400, 1)
-  counters.failRest()
-  counters.failRest()
-  expect([counters.dropped(), counters.balance()]).toEqual([{ 'sink-error': 6 }, 0])
+  const account = new SinkAccount()
+  account.addLane().addOffered(6)
+  account.addLane().addOffered(4)
+  account.sent.setSent(4, 400, 1)
+  account.failRest()
+  account.failRest()
+  expect([account.total.dropped(), account.total.balance()]).toEqual([{ 'sink-error': 6 }, 0])
+})
+
+test('the counts of a lane that has ended stay, and are counted once', () => {
+  const account = new SinkAccount()
+  const lane = account.addLane()
+  lane.addOffered(6)
+  lane.addOverflow(1)
+  lane.addLost(2)
+  account.endLane(lane)
+  account.endLane(lane)
+  account.addLane().addOffered(1)
+  account.sent.setSent(4, 400, 0)
+  expect(account.total.dropped()).toEqual({ 'sink-overflow': 1, 'worker-died': 2 })
+  expect(account.total.balance()).toBe(0)
+})
+
+test('pipelines that are counted together keep their own counts', () => {
+  const parts = [1, 2].map((frames) => {
+    const counters = new PipelineCounters()
+    counters.addReceived(10 * frames)
+    counters.addDelivered(frames)
+    counters.addVerdict(BAD_FLAGS, 9 * frames)
+    counters.kernelDropped = frames
+    return counters
+  })
+  const sum = PipelineCounters.sum(parts)
+  expect([sum.received, sum.delivered, sum.dropped(), sum.kernelDropped]).toEqual([30, 3, { 'bad-flags': 27 }, 3])
+  expect([sum.balance(), parts[0]!.received]).toEqual([0, 10])
 })

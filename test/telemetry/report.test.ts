@@ -16,7 +16,11 @@ test('the report has the fields that scripts rely on', () => {
   sink.addOffered(8)
   sink.addNotSelected(3)
   sink.setSent(5, 512, 0)
-  const report = buildReport(counters, tunnels, [{ name: 'pcap:a?vni=7', counters: sink }])
+  const report = buildReport({
+    counters,
+    vnis: tunnels.toObject(),
+    sinks: [{ name: 'pcap:a?vni=7', counters: sink }],
+  })
   expect(JSON.parse(JSON.stringify(report))).toEqual({
     received: 10,
     delivered: 8,
@@ -28,8 +32,7 @@ test('the report has the fields that scripts rely on', () => {
 })
 
 test('an empty report has every field', () => {
-  const tunnels = new TunnelCounts(new SharedArrayBuffer(TunnelCounts.bytesFor(1)), 1)
-  expect(buildReport(new PipelineCounters(), tunnels, [])).toEqual({
+  expect(buildReport({ counters: new PipelineCounters(), vnis: {}, sinks: [] })).toEqual({
     received: 0,
     delivered: 0,
     dropped: {},
@@ -60,8 +63,8 @@ test('frames that left in segments are frames written, and said beside them', ()
   sink.addOffered(5)
   sink.setSent(5, 9000, 0)
   sink.setSegmented(2, 6)
-  const tunnels = new TunnelCounts(new SharedArrayBuffer(TunnelCounts.bytesFor(1)), 1)
-  const report = buildReport(new PipelineCounters(), tunnels, [{ name: 'tap:ids0', counters: sink }])
+  const sinks = [{ name: 'tap:ids0', counters: sink }]
+  const report = buildReport({ counters: new PipelineCounters(), vnis: {}, sinks })
   expect(report.sinks).toEqual([{ sink: 'tap:ids0', written: 5, bytes: 9000, dropped: {}, segmented: 2, segments: 6 }])
   expect(sink.balance()).toBe(0)
   expect(closingLines(report)).toContain('tap:ids0: 5 frames written, 2 of them as 6 segments\n')
@@ -91,6 +94,5 @@ test('what befell a packet ring is told where it did', () => {
   const counters = new PipelineCounters()
   counters.kernelFreezes = 2
   counters.interfaceLosses = 1
-  const tunnels = new TunnelCounts(new SharedArrayBuffer(TunnelCounts.bytesFor(1)), 1)
-  expect(buildReport(counters, tunnels, [])).toMatchObject({ kernelFreezes: 2, interfaceLosses: 1 })
+  expect(buildReport({ counters, vnis: {}, sinks: [] })).toMatchObject({ kernelFreezes: 2, interfaceLosses: 1 })
 })

@@ -2,7 +2,7 @@ import type { FrameBatch } from '../../frames/frame-batch.ts'
 import type { SinkCounters } from '../../telemetry/counters.ts'
 import type { FrameSink, SinkWiring } from '../sink.ts'
 import { QueueWriter, type RecordLayout } from '../thread/queue-writer.ts'
-import type { ThreadWiring } from '../thread/wiring.ts'
+import type { Lane } from '../thread/wiring.ts'
 
 /** A record: captured length, seconds and nanoseconds of arrival, the frame, padding; 32-bit words throughout. */
 export const HEADER_BYTES = 12
@@ -27,5 +27,5 @@ export function recordBytes(captured: number): number {
 
 /** The half of a TAP or interface sink that lives in the pipeline; see PipelineHalf. */
 export function attach(wiring: SinkWiring, counters: SinkCounters): FrameSink {
-  return new QueueWriter(wiring as ThreadWiring<unknown>, counters, new DeviceRecord())
+  return new QueueWriter(wiring as Lane<unknown>, counters, new DeviceRecord())
 }

@@ -1,4 +1,4 @@
-import type { PeerTable } from '../../frames/peer-table.ts'
+import { PeerTable } from '../../frames/peer-table.ts'
 import {
   HEADER_ENCAPSULATION,
   HEADER_LINK_TYPE,
@@ -11,6 +11,7 @@ import {
 import { varintBytes, writeVarint } from '../../kafka/varint.ts'
 import { LINKTYPE_RAW } from '../../wire/link-type.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
+import type { Lane } from '../thread/wiring.ts'
 import {
   CAPTURED,
   ENCAPSULATION,
@@ -38,6 +39,9 @@ export interface FrameEncoder {
   /** Of the records that look() was told of. */
   readonly encapsulation: number
   readonly tunnelId: number
+  /** What comes next has the numbers of this lane; absent = it has none. */
+  use?(lane: Lane<unknown>): void
+  leave?(lane: Lane<unknown>): void
   /** Reads which tunnel the record at `at`, in a segment of `series`, belongs to. */
   look(at: number, series: number): void
   /** Where the records end that go where the one at `at` goes, in a segment that ends at `end`. */
@@ -79,18 +83,31 @@ export abstract class FrameRecords implements FrameEncoder {
   finish(_batch: OpenBatch): void {}
 }
 
+interface KnownPeers {
+  readonly peers: PeerTable | undefined
+  /** Number of headers, those that depend on tunnel and peer, and the name of the one that follows. */
+  readonly ready: Map<number, Uint8Array>
+}
+
 /** format=frame: a record for each frame. */
 export class SingleFrames extends FrameRecords {
-  readonly #peers: PeerTable | undefined
-  /** Number of headers, those that depend on tunnel and peer, and the name of the one that follows. */
-  readonly #ready: Map<number, Uint8Array> = new Map()
+  /** By worker, as each numbers the peers for itself. */
+  readonly #workers: Map<number, KnownPeers> = new Map()
+  #peers: PeerTable | undefined
+  #ready: KnownPeers['ready'] = new Map()
   #lastTunnel = -1
   #lastSource = -1
   #last: Uint8Array = new Uint8Array(0)
 
-  constructor(slab: Uint8Array, peers: PeerTable | undefined) {
-    super(slab)
-    this.#peers = peers
+  use({ worker, peers }: Lane<unknown>): void {
+    let known = this.#workers.get(worker)
+    if (known === undefined) {
+      known = { peers: peers && PeerTable.reader(peers), ready: new Map() }
+      this.#workers.set(worker, known)
+    }
+    this.#peers = known.peers
+    this.#ready = known.ready
+    this.#lastTunnel = -1
   }
 
   add(batch: OpenBatch, at: number, end: number, key: Uint8Array | undefined): number {

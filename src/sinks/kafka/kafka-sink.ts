@@ -54,7 +54,7 @@ export const kafkaSink: SinkType<KafkaOptions> = {
         pipelineHalf: new URL('./frame-queue.js', import.meta.url),
         options: producerOptions(options),
         prompt: false,
-        series: hasSeries(options) ? new SeriesTable().memory : undefined,
+        series: hasSeries(options) ? () => new SeriesTable().memory : undefined,
       },
       context,
     ),

@@ -1,7 +1,8 @@
 import { describeSeries } from '../../pcap-writer/file-interfaces.ts'
 import { PcapngFormat } from '../../pcap-writer/pcapng-format.ts'
 import { encapsulationNamed } from '../../wire/registry.ts'
-import type { SeriesTable } from '../pcap/series-table.ts'
+import { SeriesLanes } from '../pcap/series-lanes.ts'
+import type { Lane } from '../thread/wiring.ts'
 import { type FrameEncoder, OTHER_TUNNELS } from './frame-encoder.ts'
 import type { OpenBatch } from './open-batch.ts'
 import { Sections } from './section.ts'
@@ -15,21 +16,32 @@ export class PcapngSegments implements FrameEncoder {
   tunnelId = 0
   readonly #slab: Buffer
   readonly #view: DataView
-  readonly #table: SeriesTable
+  readonly #table: SeriesLanes = new SeriesLanes()
   readonly #format: PcapngFormat = new PcapngFormat()
   readonly #sections: Sections = new Sections(this.#format)
+  /** The lane's number, and the sink's. */
+  #own = -1
   #series = -1
 
-  constructor(slab: Uint8Array, table: SeriesTable) {
+  constructor(slab: Uint8Array) {
     this.#slab = Buffer.from(slab.buffer, slab.byteOffset, slab.length)
     this.#view = new DataView(slab.buffer, slab.byteOffset, slab.length)
-    this.#table = table
+  }
+
+  use(lane: Lane<unknown>): void {
+    this.#table.use(lane)
+    this.#own = -1
+  }
+
+  leave(lane: Lane<unknown>): void {
+    this.#table.leave(lane)
   }
 
   look(_at: number, series: number): void {
-    if (series === this.#series) return
-    const { encapsulation, tunnelId } = this.#table.describe(series)
-    this.#series = series
+    if (series === this.#own) return
+    this.#own = series
+    this.#series = this.#table.of(series)
+    const { encapsulation, tunnelId } = this.#table.describe(this.#series)
     this.encapsulation = encapsulationNamed(encapsulation)
     this.tunnelId = tunnelId ?? OTHER_TUNNELS
   }

@@ -1,12 +1,11 @@
 import { setTimeout } from 'node:timers/promises'
 import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, Failure } from '../../config/terms/failure.ts'
-import type { PeerTable } from '../../frames/peer-table.ts'
 import type { RecordConsumer } from '../../frames/record-queue.ts'
 import { KafkaCluster } from '../../kafka/client.ts'
 import { describeKafkaError } from '../../kafka/describe.ts'
 import { partitionOf } from '../../kafka/murmur2.ts'
-import { SeriesTable } from '../pcap/series-table.ts'
 import type { Sender, SinkThread } from '../thread/loop.ts'
+import type { Lane } from '../thread/wiring.ts'
 import { FlowKeys } from './flow-keys.ts'
 import { type FrameEncoder, SingleFrames } from './frame-encoder.ts'
 import { type FrameKeys, TIME_KEYS, TunnelKeys } from './keys.ts'
@@ -27,7 +26,7 @@ const GOODBYE_MS = 500
 const TOPIC_LINES = 10
 
 /** Makes records of the frames and brings them to the cluster. */
-export class KafkaProducer implements Sender {
+export class KafkaProducer implements Sender<ProducerOptions> {
   readonly usesEventLoop = true
   /** Frames that no topic could be had for. */
   #homeless = 0
@@ -45,7 +44,7 @@ export class KafkaProducer implements Sender {
   #hasGivenUp = false
   #lingering: NodeJS.Timeout | undefined
 
-  constructor(thread: SinkThread<ProducerOptions>, peers: PeerTable | undefined) {
+  constructor(thread: SinkThread<ProducerOptions>) {
     const { slab } = thread
     const { options } = thread.wiring
     this.#thread = thread
@@ -54,7 +53,7 @@ export class KafkaProducer implements Sender {
     this.#topics = new Topics(options.topic, this.#cluster, options.batchBytes, (topic, reason) => {
       this.#sayTopic(topic, reason)
     })
-    this.#encoder = createEncoder(thread, peers)
+    this.#encoder = createEncoder(thread)
     this.#keys = createKeys(options, slab)
   }
 
@@ -101,6 +100,14 @@ export class KafkaProducer implements Sender {
     }
     this.#outbox.start()
     this.#lingering = setInterval(() => this.#closeOld(lingerMs), Math.max(1, lingerMs / 2))
+  }
+
+  use(lane: Lane<ProducerOptions>): void {
+    this.#encoder.use?.(lane)
+  }
+
+  leave(lane: Lane<ProducerOptions>): void {
+    this.#encoder.leave?.(lane)
   }
 
   add({ start, end, series }: RecordConsumer): void {
@@ -269,7 +276,7 @@ function createKeys({ key }: ProducerOptions, slab: Uint8Array): FrameKeys {
   return key === 'vni' ? new TunnelKeys() : TIME_KEYS
 }
 
-function createEncoder({ slab, wiring }: SinkThread<ProducerOptions>, peers: PeerTable | undefined): FrameEncoder {
-  if (wiring.options.format === 'frame') return new SingleFrames(slab, peers)
-  return wiring.series === undefined ? new PcapngFrames(slab) : new PcapngSegments(slab, new SeriesTable(wiring.series))
+function createEncoder({ slab, wiring }: SinkThread<ProducerOptions>): FrameEncoder {
+  if (wiring.options.format === 'frame') return new SingleFrames(slab)
+  return wiring.hasSeries ? new PcapngSegments(slab) : new PcapngFrames(slab)
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { SinkType } from '../sink.ts'
+import type { LaneContext, SinkType } from '../sink.ts'
 
 const options: z.ZodType<Record<string, never>> = z.strictObject({})
 
@@ -12,12 +12,23 @@ export const nullSink: SinkType<Record<string, never>> = {
   takesRawIp: 'beside-ethernet',
   options,
   slabBytes: () => 0,
-  open: async () => ({
-    pipelineHalf: new URL('./frame-counter.js', import.meta.url),
-    wiring: undefined,
-    close: async () => {},
-    abandon: async () => {},
-    hurry: () => {},
-    reopen: () => {},
-  }),
+  open: async () => {
+    const lanes = new Map<number, LaneContext>()
+    return {
+      pipelineHalf: new URL('./frame-counter.js', import.meta.url),
+      attach: (lane) => {
+        lanes.set(lane.id, lane)
+        return undefined
+      },
+      detach: (id) => {
+        const lane = lanes.get(id)
+        lane?.drained(lane.counters.written)
+        lanes.delete(id)
+      },
+      close: async () => {},
+      abandon: async () => {},
+      hurry: () => {},
+      reopen: () => {},
+    }
+  },
 }

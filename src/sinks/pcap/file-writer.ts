@@ -5,8 +5,9 @@ import { CannotCreateError } from '../../pcap-writer/errors.ts'
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import { PipelineCounters } from '../../telemetry/counters.ts'
 import type { Sender, SinkThread } from '../thread/loop.ts'
+import type { Lane } from '../thread/wiring.ts'
 import { createFormat, type FileOptions } from './options.ts'
-import { SeriesTable } from './series-table.ts'
+import { SeriesLanes } from './series-lanes.ts'
 
 /** A reader that took nothing for so long, when the program is to end, has stopped. */
 const PATIENCE_MS = 1000
@@ -14,11 +15,13 @@ const PATIENCE_MS = 1000
 const LATE_SECONDS = 1
 
 /** Puts records into files: whatever the disk does, only this thread waits for it. */
-export class FileWriter implements Sender {
+export class FileWriter implements Sender<FileOptions> {
   readonly usesEventLoop: boolean = false
   readonly unfit: number = 0
   readonly #thread: SinkThread<FileOptions>
   readonly #files: CaptureFiles
+  readonly #series: SeriesLanes = new SeriesLanes()
+  readonly #pipelines: Map<number, PipelineCounters> = new Map()
   #gaveUp = false
 
   /** `describe`: what pcapng's interfaces are called, where they are not tunnels. */
@@ -49,8 +52,17 @@ export class FileWriter implements Sender {
     }
   }
 
+  use(lane: Lane<FileOptions>): void {
+    this.#series.use(lane)
+    this.#pipelines.set(lane.worker, new PipelineCounters(lane.pipelineCounters))
+  }
+
+  leave(lane: Lane<FileOptions>): void {
+    this.#series.leave(lane)
+  }
+
   add({ bytes, start, end, frames, lastSecond, series }: RecordConsumer): void {
-    this.#files.add(bytes, start, end, frames, lastSecond, series)
+    this.#files.add(bytes, start, end, frames, lastSecond, this.#series.of(series))
   }
 
   commit(): void {
@@ -82,9 +94,8 @@ export class FileWriter implements Sender {
 
   #captureFiles(describe: CaptureFilesOptions['describe']): CaptureFiles {
     const thread = this.#thread
-    const { options } = thread.wiring
-    const series = thread.wiring.series && new SeriesTable(thread.wiring.series)
-    const pipeline = new PipelineCounters(thread.wiring.pipelineCounters)
+    const { options, hasSeries } = thread.wiring
+    const series = this.#series
     return new CaptureFiles({
       format: createFormat(options),
       path: options.target === '-' ? 'stdout' : new PathTemplate(options.target),
@@ -92,13 +103,13 @@ export class FileWriter implements Sender {
       ...(options.keep && { keep: options.keep }),
       ...(options.compress && { compress: options.compress }),
       maxOpenFiles: options.openFiles,
-      series: (index) => series?.describe(index) ?? { encapsulation: 'all', tunnelId: undefined },
+      series: (index) => (hasSeries ? series.describe(index) : { encapsulation: 'all', tunnelId: undefined }),
       ...(describe && { describe }),
-      ...(series && {
+      ...(hasSeries && {
         statistics: (index: number) => ({
           received: series.offered(index),
           dropped: series.lost(index),
-          kernelDropped: pipeline.kernelDropped,
+          kernelDropped: PipelineCounters.sum([...this.#pipelines.values()]).kernelDropped,
         }),
       }),
       keepWaiting: (stalledMilliseconds) => this.#keepsWaiting(stalledMilliseconds),

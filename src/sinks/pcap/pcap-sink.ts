@@ -12,7 +12,7 @@ function openFiles(options: FileOptions, context: SinkContext): Promise<OpenSink
       thread: new URL('./writer-thread.js', import.meta.url),
       pipelineHalf: new URL('./frame-writer.js', import.meta.url),
       options,
-      series: needsSeries(options) ? new SeriesTable().memory : undefined,
+      series: needsSeries(options) ? () => new SeriesTable().memory : undefined,
       prompt: context.live && options.target === '-',
     },
     context,

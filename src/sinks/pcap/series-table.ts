@@ -12,7 +12,9 @@ const WORDS = 2
 /** Added to the encapsulation's number where the frames are bare IP packets. */
 const RAW = ENCAPSULATIONS.length
 /** Series that stand for all tunnels without one of their own, for each encapsulation and link type. */
-const SHARED = 2 * ENCAPSULATIONS.length
+export const SHARED: number = 2 * ENCAPSULATIONS.length
+/** All that there may be. */
+export const SERIES: number = CAPACITY + SHARED
 
 /**
  * The series of a sink: one for each link type of each tunnel of each encapsulation, numbered as they come. One thread adds, another reads.
@@ -32,11 +34,11 @@ export class SeriesTable {
   #lastId = 0
   #lastSeries = 0
 
-  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(rows() * (8 + 8 + 4 * WORDS))) {
+  constructor(memory: SharedArrayBuffer = new SharedArrayBuffer(SERIES * (8 + 8 + 4 * WORDS))) {
     this.memory = memory
-    this.#offered = new Float64Array(memory, 0, rows())
-    this.#lost = new Float64Array(memory, rows() * 8, rows())
-    this.#series = new Uint32Array(memory, rows() * 16, rows() * WORDS)
+    this.#offered = new Float64Array(memory, 0, SERIES)
+    this.#lost = new Float64Array(memory, SERIES * 8, SERIES)
+    this.#series = new Uint32Array(memory, SERIES * 16, SERIES * WORDS)
   }
 
   /** The number of a tunnel's series. */
@@ -52,6 +54,11 @@ export class SeriesTable {
   count(series: number, lost: boolean): void {
     this.#offered[series]! += 1
     if (lost) this.#lost[series]! += 1
+  }
+
+  add(series: number, offered: number, lost: number): void {
+    this.#offered[series]! += offered
+    this.#lost[series]! += lost
   }
 
   offered(series: number): number {
@@ -78,15 +85,11 @@ export class SeriesTable {
       if (this.#series[at] === kind && this.#series[at + 1] === tunnelId) return series
       slot = slot + 1 === SLOTS ? 0 : slot + 1
     }
-    if (this.#count === rows()) return kind
+    if (this.#count === SERIES) return kind
     const series = this.#count++
     this.#series[series * WORDS] = kind
     this.#series[series * WORDS + 1] = tunnelId
     this.#slots[slot] = series
     return series
   }
-}
-
-function rows(): number {
-  return CAPACITY + SHARED
 }

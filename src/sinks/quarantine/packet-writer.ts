@@ -7,7 +7,7 @@ import type { SinkCounters } from '../../telemetry/counters.ts'
 import { LINKTYPE_TUNNEL } from '../../wire/link-type.ts'
 import { VERDICTS, type Verdict } from '../../wire/verdict.ts'
 import type { Quarantine, SinkWiring } from '../sink.ts'
-import type { ThreadWiring } from '../thread/wiring.ts'
+import type { Lane } from '../thread/wiring.ts'
 import { dissectorTags, LINKTYPE_WIRESHARK_UPPER_PDU, sourceAndEndBytes, writeSourceAndEnd } from './exported-pdu.ts'
 
 /** How long to wait at a time for room, where packets wait rather than get lost. */
@@ -31,10 +31,10 @@ class PacketWriter implements Quarantine {
     nanoseconds: new Uint32Array(1),
   }
 
-  constructor(wiring: ThreadWiring<unknown>, counters: SinkCounters, peers: PeerTable | undefined) {
-    this.#producer = new RecordProducer(wiring.queue)
+  constructor(lane: Lane<unknown>, counters: SinkCounters, peers: PeerTable | undefined) {
+    this.#producer = new RecordProducer(lane.queue)
     this.#counters = counters
-    this.#blocks = wiring.overflow === 'block'
+    this.#blocks = lane.overflow === 'block'
     this.#peers = peers
   }
 
@@ -95,5 +95,5 @@ class PacketWriter implements Quarantine {
 
 /** See QuarantineHalf. */
 export function attach(wiring: SinkWiring, counters: SinkCounters, peers: PeerTable | undefined): Quarantine {
-  return new PacketWriter(wiring as ThreadWiring<unknown>, counters, peers)
+  return new PacketWriter(wiring as Lane<unknown>, counters, peers)
 }

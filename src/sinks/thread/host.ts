@@ -1,9 +1,21 @@
 import { Worker } from 'node:worker_threads'
 import { Failure, type FailureMessage, toFailureMessage } from '../../config/terms/failure.ts'
-import { closeRecordQueue, createRecordQueue } from '../../frames/record-queue.ts'
-import type { OpenSink, SinkContext } from '../sink.ts'
+import { closeRecordQueue, createBell, createRecordQueue, ring } from '../../frames/record-queue.ts'
+import type { LaneContext, OpenSink, SinkContext } from '../sink.ts'
 import { OverflowNotice } from './overflow-notice.ts'
-import { REQUEST_HURRY, REQUEST_REOPEN, REQUEST_WORDS, type ThreadMessage, type ThreadWiring } from './wiring.ts'
+import {
+  ABANDONING,
+  type Drained,
+  ENDING,
+  type Lane,
+  REQUEST_END,
+  REQUEST_HURRY,
+  REQUEST_LANES,
+  REQUEST_REOPEN,
+  REQUEST_WORDS,
+  type ThreadMessage,
+  type ThreadWiring,
+} from './wiring.ts'
 
 /** What differs between sinks that send from a thread of their own. */
 export interface ThreadPlan<Options> {
@@ -13,74 +25,141 @@ export interface ThreadPlan<Options> {
   readonly pipelineHalf: URL
   /** Structured-clonable: both halves get them. */
   readonly options: Options
-  readonly series?: SharedArrayBuffer | undefined
+  /** Makes the memory of a lane's table of series; absent where all frames are one series. */
+  readonly series?: (() => SharedArrayBuffer) | undefined
   readonly prompt: boolean
 }
 
 /** Starts a sink's thread and waits until it has opened what it can open before the first frame. @throws Failure */
 export async function startSinkThread<Options>(plan: ThreadPlan<Options>, context: SinkContext): Promise<OpenSink> {
-  const wiring: ThreadWiring<Options> = {
-    slab: context.slab,
-    queue: createRecordQueue(context.byteOffset, context.byteLength),
-    options: plan.options,
-    overflow: context.common.overflow,
-    series: plan.series,
-    counters: context.counters.memory,
-    pipelineCounters: context.pipelineCounters,
-    peers: context.peers,
-    prompt: plan.prompt,
-    live: context.live,
-    requests: new SharedArrayBuffer(4 * REQUEST_WORDS),
-  }
-  const requests = new Int32Array(wiring.requests)
-  const worker = new Worker(plan.thread, { workerData: wiring })
-  const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
-  await listenTo(worker, context, () => closeRecordQueue(wiring.queue, 'abandoned'))
-  const notice = new OverflowNotice(context.name, context.log, context.counters)
-  return {
-    pipelineHalf: plan.pipelineHalf,
-    wiring,
-    close: async () => {
-      closeRecordQueue(wiring.queue, 'closed')
-      await ended
-      notice.stop()
-      context.counters.failRest()
-    },
-    abandon: async () => {
-      closeRecordQueue(wiring.queue, 'abandoned')
-      await ended
-      notice.stop()
-    },
-    hurry: () => {
-      Atomics.store(requests, REQUEST_HURRY, 1)
-      Atomics.notify(requests, REQUEST_HURRY)
-    },
-    reopen: () => {
-      Atomics.add(requests, REQUEST_REOPEN, 1)
-    },
-  }
+  const thread = new SinkThreadHost(plan, context)
+  await thread.ready
+  return thread
 }
 
-/** Resolves when the thread is ready. `giveUp`: nobody takes anything out of the queue any more. */
-function listenTo(worker: Worker, context: SinkContext, giveUp: () => void): Promise<void> {
-  return new Promise<void>((resolve, reject) => {
-    let isReady = false
-    const fail = (failure: FailureMessage) => {
-      giveUp()
-      if (isReady) context.fail(failure)
-      else reject(new Failure(failure.exitCode, failure.what, failure.mend))
+class SinkThreadHost<Options> implements OpenSink {
+  readonly pipelineHalf: URL
+  /** Rejects with a Failure. */
+  readonly ready: Promise<void>
+  readonly #plan: ThreadPlan<Options>
+  readonly #context: SinkContext
+  readonly #requests: Int32Array = new Int32Array(new SharedArrayBuffer(4 * REQUEST_WORDS))
+  readonly #bell: SharedArrayBuffer = createBell()
+  readonly #worker: Worker
+  readonly #ended: Promise<void>
+  readonly #lanes: Map<number, { readonly lane: Lane<Options>; readonly context: LaneContext }> = new Map()
+  #notice: OverflowNotice | undefined
+
+  constructor(plan: ThreadPlan<Options>, context: SinkContext) {
+    this.#plan = plan
+    this.#context = context
+    this.pipelineHalf = plan.pipelineHalf
+    const wiring: ThreadWiring<Options> = {
+      slab: context.slab,
+      options: plan.options,
+      overflow: context.common.overflow,
+      counters: context.account.sent.memory,
+      live: context.live,
+      hasSeries: plan.series !== undefined,
+      bell: this.#bell,
+      requests: this.#requests.buffer as SharedArrayBuffer,
     }
-    worker.on('error', (error) => fail(toFailureMessage(error)))
-    worker.on('message', (message: ThreadMessage) => {
-      if (message.kind === 'ready') {
-        isReady = true
-        resolve()
-      } else if (message.kind === 'failed') fail(message)
-      else if (message.kind === 'ended') context.stop(message.reason)
-      else {
-        const { level, fields, message: text } = message
-        void context.announced.then(() => context.log[level]({ sink: context.name, ...fields }, text))
+    this.#worker = new Worker(plan.thread, { workerData: wiring })
+    this.#ended = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()))
+    this.ready = this.#listen()
+  }
+
+  attach(context: LaneContext): Lane<Options> {
+    const { id, worker, counters, byteOffset, byteLength, pipelineCounters, peers } = context
+    const lane: Lane<Options> = {
+      id,
+      worker,
+      queue: createRecordQueue(byteOffset, byteLength, this.#bell),
+      options: this.#plan.options,
+      overflow: this.#context.common.overflow,
+      prompt: this.#plan.prompt,
+      series: this.#plan.series?.(),
+      counters: counters.memory,
+      pipelineCounters,
+      peers,
+    }
+    this.#lanes.set(id, { lane, context })
+    this.#worker.postMessage(lane)
+    this.#ask(REQUEST_LANES)
+    return lane
+  }
+
+  detach(id: number): void {
+    const lane = this.#lanes.get(id)
+    if (lane !== undefined) closeRecordQueue(lane.lane.queue, 'closed')
+  }
+
+  async close(): Promise<void> {
+    for (const { lane } of this.#lanes.values()) closeRecordQueue(lane.queue, 'closed')
+    await this.#end(ENDING)
+    this.#context.account.failRest()
+  }
+
+  async abandon(): Promise<void> {
+    this.#giveUp()
+    await this.#end(ABANDONING)
+  }
+
+  hurry(): void {
+    Atomics.store(this.#requests, REQUEST_HURRY, 1)
+    Atomics.notify(this.#requests, REQUEST_HURRY)
+  }
+
+  reopen(): void {
+    this.#ask(REQUEST_REOPEN)
+  }
+
+  #ask(request: number): void {
+    Atomics.add(this.#requests, request, 1)
+    ring(this.#bell)
+  }
+
+  async #end(how: number): Promise<void> {
+    Atomics.store(this.#requests, REQUEST_END, how)
+    ring(this.#bell)
+    await this.#ended
+    this.#notice?.stop()
+  }
+
+  /** Nobody takes anything out of the queues any more. */
+  #giveUp(): void {
+    for (const { lane } of this.#lanes.values()) closeRecordQueue(lane.queue, 'abandoned')
+  }
+
+  /** Resolves when the thread is ready. */
+  #listen(): Promise<void> {
+    const context = this.#context
+    return new Promise<void>((resolve, reject) => {
+      let isReady = false
+      const fail = (failure: FailureMessage) => {
+        this.#giveUp()
+        if (isReady) context.fail(failure)
+        else reject(new Failure(failure.exitCode, failure.what, failure.mend))
       }
+      this.#worker.on('error', (error) => fail(toFailureMessage(error)))
+      this.#worker.on('message', (message: ThreadMessage) => {
+        if (message.kind === 'ready') {
+          isReady = true
+          this.#notice = new OverflowNotice(context.name, context.log, context.account)
+          resolve()
+        } else if (message.kind === 'failed') fail(message)
+        else if (message.kind === 'ended') context.stop(message.reason)
+        else if (message.kind === 'drained') this.#drained(message)
+        else {
+          const { level, fields, message: text } = message
+          void context.announced.then(() => context.log[level]({ sink: context.name, ...fields }, text))
+        }
+      })
     })
-  })
+  }
+
+  #drained({ lane, frames }: Drained): void {
+    this.#lanes.get(lane)?.context.drained(frames)
+    this.#lanes.delete(lane)
+  }
 }

@@ -1,9 +1,20 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { toFailureMessage } from '../../config/terms/failure.ts'
 import { openSharedMemory } from '../../dgram-extended/shared-memory.ts'
-import { RecordConsumer } from '../../frames/record-queue.ts'
+import type { RecordConsumer } from '../../frames/record-queue.ts'
 import { SinkCounters } from '../../telemetry/counters.ts'
-import { type LogLevel, REQUEST_HURRY, REQUEST_REOPEN, type ThreadMessage, type ThreadWiring } from './wiring.ts'
+import { type LaneReader, Lanes } from './lanes.ts'
+import {
+  ABANDONING,
+  type Lane,
+  type LogLevel,
+  REQUEST_END,
+  REQUEST_HURRY,
+  REQUEST_LANES,
+  REQUEST_REOPEN,
+  type ThreadMessage,
+  type ThreadWiring,
+} from './wiring.ts'
 
 /** Between two looks at the clock and at requests, when nothing comes. */
 const IDLE_MS = 100
@@ -11,7 +22,7 @@ const IDLE_MS = 100
 const COMMIT_BYTES = 4 << 20
 
 /** What sends a sink's frames, in the sink's own thread. A method that waits holds up nothing but this sink. */
-export interface Sender {
+export interface Sender<Options = unknown> {
   /** True where sending needs the thread's event loop: it then gets turns while nothing comes. */
   readonly usesEventLoop: boolean
   /** Frames sent, the bytes that were, and frames that could not be: totals, read after each commit. */
@@ -27,6 +38,10 @@ export interface Sender {
   readonly spooled?: number
   /** Opens what can be opened before the first frame. @throws Failure */
   open(): void | Promise<void>
+  /** What is added next comes through this lane, until another is named; what was added before has been committed. */
+  use?(lane: Lane<Options>): void
+  /** No more comes through this lane. */
+  leave?(lane: Lane<Options>): void
   /** Takes the segment that the consumer's fields describe. Its bytes are borrowed until commit() is done. */
   add(consumer: RecordConsumer): void
   /** Sends what was added. Trouble with the target is counted and said, never thrown. */
@@ -44,7 +59,7 @@ export interface Sender {
 /** What a sender may use of its thread. */
 export class SinkThread<Options> {
   readonly wiring: ThreadWiring<Options>
-  /** The worker's slab, in which the segments lie. */
+  /** The memory in which the segments lie. */
   readonly slab: Uint8Array
   readonly #requests: Int32Array
 
@@ -63,6 +78,21 @@ export class SinkThread<Options> {
     return Atomics.load(this.#requests, REQUEST_REOPEN)
   }
 
+  /** Lanes that were attached so far. */
+  get laneRequests(): number {
+    return Atomics.load(this.#requests, REQUEST_LANES)
+  }
+
+  /** No lane follows. */
+  get isEnding(): boolean {
+    return Atomics.load(this.#requests, REQUEST_END) !== 0
+  }
+
+  /** The pipeline never began. */
+  get isAbandoned(): boolean {
+    return Atomics.load(this.#requests, REQUEST_END) === ABANDONING
+  }
+
   /** Sleeps up to `milliseconds`, fractions count; shorter when the program is to end. */
   sleep(milliseconds: number): void {
     Atomics.wait(this.#requests, REQUEST_HURRY, 0, milliseconds)
@@ -79,7 +109,7 @@ export class SinkThread<Options> {
 }
 
 /** The thread's program: takes records out of the queue until it is closed. */
-export function runSender<Options>(create: (thread: SinkThread<Options>) => Sender): void {
+export function runSender<Options>(create: (thread: SinkThread<Options>) => Sender<Options>): void {
   const thread = new SinkThread(workerData as ThreadWiring<Options>)
   // The event loop would let a thread end whose only hope is Atomics.waitAsync.
   const alive = setInterval(() => {}, IDLE_MS)
@@ -90,47 +120,57 @@ export function runSender<Options>(create: (thread: SinkThread<Options>) => Send
 
 async function run<Options>(
   thread: SinkThread<Options>,
-  create: (thread: SinkThread<Options>) => Sender,
+  create: (thread: SinkThread<Options>) => Sender<Options>,
 ): Promise<void> {
   const sender = create(thread)
-  const consumer = new RecordConsumer(thread.wiring.queue, thread.slab)
+  const lanes = new Lanes(thread)
   const counters = new SinkCounters(thread.wiring.counters)
   let reopened = 0
+  let current: LaneReader<Options> | undefined
   await sender.open()
   post({ kind: 'ready' })
   for (;;) {
-    const isClosed = consumer.closed()
-    const wasSent = addSome(sender, consumer)
-    if (wasSent) {
+    const isEnding = thread.isEnding
+    lanes.adopt()
+    const next = lanes.next()
+    if (next !== undefined) {
+      if (next !== current) sender.use?.(next.lane)
+      current = next
+      addSome(sender, lanes, next)
       await sender.commit()
-      consumer.release()
+      next.consumer.release()
       report(sender, counters)
-    } else if (isClosed) break
+    }
+    for (const { lane, frames } of lanes.finished()) {
+      sender.leave?.(lane)
+      post({ kind: 'drained', lane: lane.id, frames })
+    }
+    if (isEnding && lanes.areOver) break
     if (thread.reopenRequests !== reopened) sender.reopen()
     reopened = thread.reopenRequests
     await sender.tick()
     // What has gone out meanwhile.
     if (sender.usesEventLoop) report(sender, counters)
-    if (!wasSent && sender.usesEventLoop) await consumer.waitInEventLoop(IDLE_MS)
-    else if (!wasSent) consumer.wait(IDLE_MS)
+    if (next === undefined && sender.usesEventLoop) await lanes.sleepInEventLoop(IDLE_MS)
+    else if (next === undefined) lanes.sleep(IDLE_MS)
   }
-  if (consumer.abandoned()) await sender.discard()
+  if (thread.isAbandoned) await sender.discard()
   else await sender.close()
   report(sender, counters)
 }
 
-function report(sender: Sender, counters: SinkCounters): void {
+function report(sender: Sender<never>, counters: SinkCounters): void {
   counters.setSent(sender.written, sender.bytes, sender.failed, sender.unfit, sender.spooled)
   if (sender.segmented !== undefined) counters.setSegmented(sender.segmented, sender.segments!)
 }
 
-function addSome(sender: Sender, consumer: RecordConsumer): boolean {
-  let bytes = 0
-  while (bytes < COMMIT_BYTES && consumer.take()) {
+function addSome<Options>(sender: Sender<Options>, lanes: Lanes<Options>, reader: LaneReader<Options>): void {
+  const { consumer } = reader
+  for (let bytes = 0; bytes < COMMIT_BYTES && lanes.mayGoOn(reader) && consumer.take(); ) {
     sender.add(consumer)
+    reader.frames += consumer.frames
     bytes += consumer.end - consumer.start
   }
-  return bytes > 0
 }
 
 function post(message: ThreadMessage): void {

@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { SinkCounters } from '../../telemetry/counters.ts'
+import type { SinkAccount } from '../../telemetry/sink-account.ts'
 
 const LOOK_MS = 500
 /** So many looks in a row without a loss, and the sink keeps up again: a sink that is just too slow is said once, not each second. */
@@ -9,16 +9,16 @@ const CALM_LOOKS = 10
 export class OverflowNotice {
   readonly #name: string
   readonly #log: Logger
-  readonly #counters: SinkCounters
+  readonly #account: SinkAccount
   readonly #timer: NodeJS.Timeout
   #seen = 0
   #lostBefore = 0
   #calm = CALM_LOOKS
 
-  constructor(name: string, log: Logger, counters: SinkCounters) {
+  constructor(name: string, log: Logger, account: SinkAccount) {
     this.#name = name
     this.#log = log
-    this.#counters = counters
+    this.#account = account
     this.#timer = setInterval(() => this.#look(), LOOK_MS)
     this.#timer.unref()
   }
@@ -28,7 +28,7 @@ export class OverflowNotice {
   }
 
   #look(): void {
-    const lost = this.#counters.overflow
+    const lost = this.#account.total.overflow
     const isCalm = lost === this.#seen
     const wasCalm = this.#calm >= CALM_LOOKS
     if (!isCalm && wasCalm) {

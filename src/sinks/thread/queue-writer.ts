@@ -2,7 +2,7 @@ import type { FrameBatch } from '../../frames/frame-batch.ts'
 import { RecordProducer } from '../../frames/record-queue.ts'
 import type { SinkCounters } from '../../telemetry/counters.ts'
 import type { FrameSink } from '../sink.ts'
-import type { ThreadWiring } from './wiring.ts'
+import type { Lane } from './wiring.ts'
 
 /** How long to wait at a time for the sending thread to make room, where frames wait rather than get lost. */
 const WAIT_MS = 100
@@ -33,13 +33,13 @@ export class QueueWriter implements FrameSink {
   readonly #blocks: boolean
   readonly #prompt: boolean
 
-  constructor(wiring: ThreadWiring<unknown>, counters: SinkCounters, layout: RecordLayout, series?: SeriesNumbers) {
-    this.#producer = new RecordProducer(wiring.queue)
+  constructor(lane: Lane<unknown>, counters: SinkCounters, layout: RecordLayout, series?: SeriesNumbers) {
+    this.#producer = new RecordProducer(lane.queue)
     this.#layout = layout
     this.#series = series
     this.#counters = counters
-    this.#blocks = wiring.overflow === 'block'
-    this.#prompt = wiring.prompt
+    this.#blocks = lane.overflow === 'block'
+    this.#prompt = lane.prompt
   }
 
   write(batch: FrameBatch, rows: Uint16Array, count: number): void {

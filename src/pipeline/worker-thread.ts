@@ -1,0 +1,75 @@
+import { Worker } from 'node:worker_threads'
+import { Failure, type FailureMessage, toFailureMessage } from '../config/terms/failure.ts'
+import type { NoticeLevel } from '../sources/source.ts'
+import { BEGIN, type PipelinePlan, type SourceReady, type WorkerChoice, type WorkerMessage } from './plan.ts'
+import { type Resolvers, withResolvers } from './with-resolvers.ts'
+
+/** How a worker ended: with what was wrong with its input, if anything, or by a failure. */
+export type WorkerEnd =
+  | { readonly problem: string | undefined; readonly failure?: undefined }
+  | { readonly failure: FailureMessage }
+
+/** One worker's thread, from its start to its end. */
+export class WorkerThread {
+  readonly #worker: Worker
+  readonly #ready: Resolvers<SourceReady> = withResolvers<SourceReady>()
+  readonly #ended: Resolvers<WorkerEnd> = withResolvers<WorkerEnd>()
+  readonly #exited: Promise<void>
+  #chosen: (() => void) | undefined
+
+  /** It loads its modules, and opens the source when it gets the plan. */
+  constructor(say: (level: NoticeLevel, text: string) => void) {
+    const worker = new Worker(new URL('./worker.js', import.meta.url))
+    this.#worker = worker
+    this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()))
+    worker.on('message', (message: WorkerMessage) => {
+      if (message.kind === 'ready') this.#ready.resolve(message)
+      else if (message.kind === 'failed') this.#end({ failure: message.failure })
+      else if (message.kind === 'finished') this.#end({ problem: message.problem })
+      else if (message.kind === 'chosen') this.#chosen?.()
+      else say(message.level, message.text)
+    })
+    worker.on('error', (error) => this.#end({ failure: toFailureMessage(error) }))
+    worker.on('exit', () =>
+      this.#end({ failure: toFailureMessage(new Error('The pipeline worker ended without a word.')) }),
+    )
+    // Whoever waits for the end hears of it, too.
+    this.#ready.promise.catch(() => {})
+  }
+
+  /** Opens the source. Throws Failure. */
+  async open(plan: PipelinePlan): Promise<SourceReady> {
+    this.#worker.postMessage(plan)
+    return await this.#ready.promise
+  }
+
+  /** What was opened may be used. */
+  begin(): void {
+    this.#worker.postMessage(BEGIN)
+  }
+
+  /** Resolves when the choice is in force, or the worker has ended. */
+  async choose(choice: WorkerChoice): Promise<void> {
+    const chosen = new Promise<void>((resolve) => {
+      this.#chosen = resolve
+    })
+    this.#worker.postMessage(choice)
+    await Promise.race([chosen, this.#ended.promise])
+  }
+
+  get ended(): Promise<WorkerEnd> {
+    return this.#ended.promise
+  }
+
+  /** Resolves when nothing of it runs any more. */
+  async terminate(): Promise<void> {
+    void this.#worker.terminate()
+    await this.#exited
+  }
+
+  #end(end: WorkerEnd): void {
+    this.#ended.resolve(end)
+    const { exitCode, what, mend } = end.failure ?? toFailureMessage(new Error('It ended before it was open.'))
+    this.#ready.reject(new Failure(exitCode, what, mend))
+  }
+}
