@@ -44,15 +44,18 @@ export class ChecksumFixer {
     this.#checksum = new InternetChecksum(batch.bytes)
   }
 
-  /** `headers` has just read the frame. What a frame that was cut, or a fragment, lacks cannot be summed: only its IPv4 header is. */
+  /**
+   * `headers` has just read the frame. A fragment, and a frame whose IP packet was cut, keep every byte: the checksum of
+   * the IPv4 header could be completed there, too, but a header that tells nothing of what is missing should be the sender's.
+   */
   fix(offset: number, captured: number, wireLength: number, headers: InnerHeaders): void {
-    const network = offset + headers.networkAt
-    if (headers.etherType === ETHERTYPE_IPV4) this.#ipv4Header(network, offset + headers.transportAt)
-    if (headers.protocol === PROTOCOL_UNKNOWN || headers.isFragment || headers.isRouted) return
     // Segmentation in the card and BIG TCP leave the length 0: the frame then ends where its packet does.
     const end = headers.statedEnd > 0 ? headers.statedEnd : captured === wireLength ? captured : 0
+    if (end === 0 || end > captured || headers.isFragment) return
+    const network = offset + headers.networkAt
+    if (headers.etherType === ETHERTYPE_IPV4) this.#ipv4Header(network, offset + headers.transportAt)
     const length = end - headers.transportAt
-    if (end > captured || length <= 0) return
+    if (headers.protocol === PROTOCOL_UNKNOWN || headers.isRouted || length <= 0) return
     this.#transport(network, offset + headers.transportAt, length, headers)
   }
 

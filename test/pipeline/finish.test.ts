@@ -73,13 +73,28 @@ describe('checksums', () => {
     }
   })
 
-  it('of frames that were cut are left alone behind the IPv4 header', () => {
-    for (const { bytes, unfinished, transport, network } of innerFrames().slice(0, 200)) {
-      const captured = bytes.length / 2 - 1
-      if (captured < transport) continue
-      const cut = finish(FIX, hex(unfinished).subarray(0, captured), bytes.length / 2).bytes
-      expect(cut.slice(2 * transport)).toBe(unfinished.slice(2 * transport, 2 * captured))
-      expect(cut.slice(2 * network, 2 * transport)).toBe(bytes.slice(2 * network, 2 * transport))
+  it('of frames whose IP packet was cut are left alone, the header of IPv4, too', () => {
+    let withoutHeaderChecksum = 0
+    for (const { bytes, unfinished, transport, network, kind } of innerFrames()) {
+      if (kind === 'fragment' || kind === 'arp') continue
+      if (bytes.slice(2 * network, 2 * transport) !== unfinished.slice(2 * network, 2 * transport))
+        withoutHeaderChecksum++
+      for (const captured of [bytes.length / 2 - 1, transport + 8, transport, transport - 1, network + 12]) {
+        if (captured >= bytes.length / 2) continue
+        const cut = finish(FIX, hex(unfinished).subarray(0, captured), bytes.length / 2)
+        expect(cut.bytes).toBe(unfinished.slice(0, 2 * captured))
+      }
+    }
+    expect(withoutHeaderChecksum).toBeGreaterThan(50)
+  })
+
+  it('of fragments are left alone, the header of IPv4, too', () => {
+    const pieces = innerFrames().filter(({ kind }) => kind === 'fragment')
+    expect(pieces.length).toBeGreaterThan(150)
+    for (const { bytes, network } of pieces) {
+      const frame = hex(bytes)
+      if (bytes.slice(2 * network, 2 * network + 1) === '4') frame.fill(0, network + 10, network + 12)
+      expect(finish(FIX, frame).bytes).toBe(Buffer.from(frame).toString('hex'))
     }
   })
 
