@@ -37,14 +37,14 @@ export const BLOCK_PACKETS = 3
 export const BLOCK_FIRST = 4
 export const BLOCK_HEADER_BYTES = 48
 
-/** struct tpacket3_hdr, in 32-bit words; tp_net in 16-bit ones. */
+/** struct tpacket3_hdr, in 32-bit words; tp_net is the upper half of its word. */
 export const FRAME_NEXT = 0
 export const FRAME_SECONDS = 1
 export const FRAME_NANOSECONDS = 2
 export const FRAME_CAPTURED = 3
 export const FRAME_LENGTH = 4
 export const FRAME_STATUS = 5
-export const FRAME_NETWORK = 13
+export const FRAME_NETWORK = 6
 /** Behind it is a struct sockaddr_ll, and behind that the packet. */
 export const FRAME_HEADER_BYTES = 68
 

@@ -20,6 +20,8 @@ const BATCH_ROWS = 1024
 const BLOCK_BYTES = 1 << 18
 /** Fewer, and the kernel would wait for us at every block. */
 const FEWEST_BLOCKS = 4
+/** When no block is there, more are let gather for so long: each wake-up costs as much as a hundred frames. The ring holds a tenth of a second at least. */
+const NAP_MS = 2
 /** A block that is not full comes after this: the delay of a lonely packet. */
 const RETIRE_MS = 10
 
@@ -34,6 +36,9 @@ class RingSource implements Source {
   readonly #watch: InterfaceWatch
   readonly #listeners: readonly Listener[]
   readonly #discards: readonly DiscardSocket[]
+  readonly #napping: Int32Array = new Int32Array(new SharedArrayBuffer(4))
+  /** Packets came by the last call. */
+  #flows = false
 
   constructor(plan: SourcePlan, context: SourceContext) {
     this.#listeners = plan.listeners
@@ -51,13 +56,21 @@ class RingSource implements Source {
   receive(batch: FrameBatch, maxRows: number, milliseconds: number): number {
     if (this.#watch.changed()) this.#ring.setFilter(tunnelFilter(this.#listeners, this.#watch.interfaces))
     let count = this.#ring.receive(batch, maxRows)
-    if (count === 0 && milliseconds > 0 && this.#poller.wait(milliseconds) > 0) {
-      count = this.#ring.receive(batch, maxRows)
-    }
+    if (count === 0 && milliseconds > 0) count = this.#wait(batch, maxRows, milliseconds)
+    this.#flows = count > 0
     batch.count = count
     batch.linkType.fill(LINKTYPE_RAW, 0, count)
     if (this.#ring.tagged > 0) skipTags(batch, this.#ring.taggedRows, this.#ring.tagged)
     return count
+  }
+
+  #wait(batch: FrameBatch, maxRows: number, milliseconds: number): number {
+    if (this.#flows) {
+      Atomics.wait(this.#napping, 0, 0, NAP_MS)
+      const count = this.#ring.receive(batch, maxRows)
+      if (count > 0) return count
+    }
+    return this.#poller.wait(milliseconds) > 0 ? this.#ring.receive(batch, maxRows) : 0
   }
 
   kernelDrops(): number {
