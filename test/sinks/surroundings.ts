@@ -52,10 +52,10 @@ function ip(...args: string[]): void {
   execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] })
 }
 
-/** Frames that arrive at a device, by tcpdump. */
-export async function recordDevice(device: string, folder: string): Promise<Recording> {
+/** Frames that arrive at a device, by tcpdump. Its 64 MiB hold 1000 of whatever length; more of those that are no longer than `longest`. */
+export async function recordDevice(device: string, folder: string, longest = 0): Promise<Recording> {
   const file = join(folder, 'seen.pcap')
-  const options = ['-i', device, '-Q', 'in', '-U', '--immediate-mode', '-B', '65536', '-s', '0', '-w', file]
+  const options = ['-i', device, '-Q', 'in', '-U', '--immediate-mode', '-B', '65536', '-s', `${longest}`, '-w', file]
   const tcpdump = spawn('tcpdump', options, { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   tcpdump.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -111,7 +111,7 @@ const cable: Surroundings = {
 /** A broker on the port that the example names, in a namespace of its own: that port may be taken here. */
 const kafka: Surroundings = {
   ...nothing,
-  needs: ['root', 'namespaces', 'ip', 'kafka', 'kcat'],
+  needs: ['root', 'namespaces', 'ip', 'own-kafka', 'kcat'],
   prepare: async () => {
     const namespace = new OwnNamespace()
     ip('link', 'set', 'lo', 'up')
