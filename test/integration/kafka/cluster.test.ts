@@ -11,14 +11,23 @@ import { freshTopic } from '../../support/kafka/topic.ts'
 import { requires, unmet } from '../../support/requirements.ts'
 import { numberedDatagrams, numberOf, send } from '../../support/sender.ts'
 import { until } from '../../support/waiting.ts'
+import { outageOfAMinute } from './outage.ts'
 
 const GOLDEN = new URL('../../golden/', import.meta.url).pathname
 const LIMIT_MS = 120_000
-const it = requires('build', 'own-kafka', 'kcat', 'openssl')
+const OUTAGE_LIMIT_MS = 240_000
+const it = requires('build', 'own-kafka', 'kcat', 'openssl', 'tshark')
 const folder = mkdtempSync(join(tmpdir(), 'cluster-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-describe('a cluster of two', () => {
+// The other tests of this file go on meanwhile, with brokers of their own.
+it.concurrent(
+  'a broker is gone for a minute, another hangs as long: frames wait, then arrive once and in order, also at readers',
+  outageOfAMinute,
+  OUTAGE_LIMIT_MS,
+)
+
+describe.concurrent('a cluster of two', () => {
   const brokers: KafkaBroker[] = []
   const running: Collector[] = []
   beforeAll(async () => {
@@ -81,7 +90,7 @@ describe('a cluster of two', () => {
   )
 })
 
-describe('a broker that asks who is there', () => {
+describe.concurrent('a broker that asks who is there', () => {
   const PASSWORD = 'zx81-not-to-be-seen'
   let broker: KafkaBroker
   let saslPort: number
