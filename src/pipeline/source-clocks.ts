@@ -7,13 +7,19 @@ const WORD = 2 ** 32
 const TICK_NANOSECONDS: readonly number[] = [100_000, 100, 1, 1]
 /** A clock that differs by more from what the time since its last frame lets expect was set: it gets a new reference. */
 const STEP_NANOSECONDS = 10 * NANOSECONDS
+/** Seconds that a clock with a date may be ahead of UTC: not at all, or as TAI, PTP's own scale, is since 2017 (IERS Bulletin C). */
+const SCALES: readonly number[] = [0, 37]
 
 /**
  * The clocks by which mirrors stamp their frames, one for each session.
  *
- * None tells what day it is, and most are cut to 32 bits, which end after 4 s to 5 days. So the first frame of a session
- * sets its clock to that frame's arrival, from where the mirror's stamps are counted; which time round they are, the time
- * between arrivals tells. A frame that comes late keeps its own, earlier time.
+ * Most are cut to 32 bits, which end after 4 s to 5 days, and tell no date. So the first frame of a session sets its clock
+ * to that frame's arrival, from where the mirror's stamps are counted; which time round they are, the time between
+ * arrivals tells. A frame that comes late keeps its own, earlier time.
+ *
+ * Only IEEE 1588 with seconds beside its nanoseconds has a date, if somebody has set that clock: it counts where it is
+ * close to the first arrival in UTC or TAI, which the header does not tell apart. The upper words of platforms 3 and 7
+ * (and 0) continue a count from no stated beginning.
  */
 export class SourceClocks {
   /** Granularity and kind of the upper word, plus 1; 0 = no frame yet. */
@@ -74,6 +80,22 @@ export class SourceClocks {
     this.#upperTime[session] = notes.upperTime
     this.#lastStamp[session] = 0
     this.#lastArrival[session] = 0
+    if (notes.upper === UPPER_SECONDS && notes.granularity === GRANULARITY_IEEE_1588 && notes.time < NANOSECONDS) {
+      this.#takeDate(session, notes, batch, row)
+    }
+  }
+
+  /** The reference is then the stamp itself; the arrival lies a little before or behind it. */
+  #takeDate(session: number, notes: TunnelNotes, batch: FrameBatch, row: number): void {
+    for (let i = 0; i < SCALES.length; i++) {
+      const seconds = notes.upperTime - SCALES[i]!
+      const arrival = (batch.seconds[row]! - seconds) * NANOSECONDS + batch.nanoseconds[row]! - notes.time
+      if (Math.abs(arrival) > STEP_NANOSECONDS) continue
+      this.#lastArrival[session] = arrival
+      this.#seconds[session] = batch.seconds[row] = seconds
+      this.#nanoseconds[session] = batch.nanoseconds[row] = notes.time
+      return
+    }
   }
 
   /** Nanoseconds since the session's first frame. */

@@ -18,7 +18,11 @@ const VLAN_MASK = 0x0fff
 const SECOND = 2
 const COS_MASK = 0xe000
 const EN_MASK = 0x1800
-/** The trunk's 802.1Q tag was taken out; 0 = there was none, 1 = ISL, 3 = it is in the frame still. */
+/**
+ * The trunk's 802.1Q tag was taken out; 0 = there was none, 1 = ISL, 3 = it is in the frame still. Type III has no such
+ * bits, and its VLAN, that of the port or of a tag, says nothing of it: Linux writes the VLAN of the tag that it leaves in
+ * the frame (erspan_build_header_v2). A tag made of it would be one too many, so none is.
+ */
 const EN_8021Q = 0x1000
 const FLAG_CUT = 0x0400
 const SESSION_MASK = 0x3ff
@@ -86,10 +90,13 @@ export class ErspanHeader {
   }
 }
 
-/** The sub-headers that continue the time stamp: 3 and 7 with its upper bits, 5 and 6 with seconds (section 4.4). */
+/**
+ * The sub-headers that continue the time stamp: 3 and 7 with its upper bits, 5 and 6 with seconds (section 4.4). Some
+ * devices write 0 for 7, says Wireshark's packet-erspan.c.
+ */
 function platformTime(bytes: Uint8Array, at: number, notes: TunnelNotes): void {
   const platform = bytes[at]! >> 2
-  if (platform === 3 || platform === 7) notes.upper = UPPER_WORD
+  if (platform === 3 || platform === 7 || platform === 0) notes.upper = UPPER_WORD
   else if (platform === 5 || platform === 6) notes.upper = UPPER_SECONDS
   notes.upperTime = uint32(bytes, at + PLATFORM_TIME)
 }

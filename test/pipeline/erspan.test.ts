@@ -57,6 +57,28 @@ it('a frame that the mirror says it cut is longer on the wire than what is there
   expect(line.counters.cutAtSource).toBe(mirrored.filter(({ cut }) => cut).length)
 })
 
+/** Behind ERSPAN III, whose VLAN is that of the frame's tag, of the port that took it untagged, or anything. */
+const TYPE_III = `
+from scapy.contrib.erspan import *
+random.seed(33)
+for number in range(64):
+    vlan, cos = random.randrange(1, 4096), random.randrange(8)
+    addresses = Ether(src="02:00:00:00:00:03", dst="02:00:00:00:00:04")
+    packet = IP(src="10.1.0.1", dst="10.1.0.2") / UDP(dport=9) / Raw(random.randbytes(60))
+    tag = Dot1Q(vlan=vlan if number % 3 == 0 else random.randrange(4096), prio=cos)
+    sent = addresses / packet if number % 2 == 0 else addresses / tag / packet
+    erspan = ERSPAN_III(vlan=vlan, cos=cos, bso=number % 4, session_id=5, gra=0, o=0)
+    outer = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="10.0.0.1", dst="10.0.0.2")
+    outer = outer / GRE(seqnum_present=1, seqence_number=number, proto=0x22eb)
+    print(json.dumps({"packet": raw(outer / erspan / sent).hex(), "frame": raw(sent).hex(), "tag": 0, "cut": False}))
+`
+
+it("ERSPAN III's VLAN makes no tag: its header does not say that one was taken out, and where En was are other bits", async () => {
+  const mirrored = scapyLines<Mirrored>(TYPE_III)
+  const line = await rebuilt(mirrored.map(({ packet }) => packet))
+  expect(line.frames.map(({ bytes }) => bytes)).toEqual(mirrored.map(({ frame }) => frame))
+})
+
 interface Checked {
   readonly packet: string
   readonly whole: string

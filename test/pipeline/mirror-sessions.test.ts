@@ -95,7 +95,8 @@ it.each([
   ['nanoseconds as users define them', 1, 3, LOWER, 1e9],
   ['100 ns with the upper word of platform 3', 100, 1, upperWord(3), 2e9],
   ['nanoseconds with the upper word of platform 7', 1, 3, upperWord(7), 3e9],
-  ['IEEE 1588 with the seconds of platform 5', 1, 2, SECONDS, 3e9],
+  ['nanoseconds with the upper word of platform 7, written as 0', 1, 3, upperWord(0), 3e9],
+  ['IEEE 1588 with the seconds of platform 5, of no set clock', 1, 2, SECONDS, 3e9],
 ])("time stamps of %s are the mirror's, from the first arrival on", async (_, tick, granularity, fields, step) => {
   const line = await Line.create({ engine: 'file', timestamps: 'source' })
   const mirrored = stamped(tick, granularity, fields, step)
@@ -108,4 +109,54 @@ it.each([
   )
   const got = line.frames.map(({ second, nanosecond }) => (second - 1_700_000_000) * 1e9 + nanosecond)
   expect(got).toEqual(mirrored.map(({ seen }) => seen - mirrored[0]!.seen))
+})
+
+interface Dated {
+  readonly packet: string
+}
+
+/** Frames whose IEEE 1588 clock, with the seconds of `platform`, shows `moments`. */
+function dated(platform: number, moments: readonly (readonly [seconds: number, nanoseconds: number])[]): string[] {
+  return scapyLines<Dated>(`
+from scapy.contrib.erspan import *
+outer = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+for seconds, nanoseconds in ${JSON.stringify(moments)}:
+    erspan = ERSPAN_III(session_id=9, gra=2, o=1, timestamp=nanoseconds)
+    sub = ERSPAN_PlatformSpecific(platf_id=${platform}, info1=1, info2=seconds)
+    print(json.dumps({"packet": raw(outer / IP(src="10.0.0.1", dst="10.0.0.2") / GRE(seqnum_present=1, proto=0x22eb) / erspan / sub / outer.copy() / Raw(b"x" * 50)).hex()}))
+`).map(({ packet }) => packet)
+}
+
+const NOW = 1_800_000_000
+
+it.each([
+  ['UTC, 2 ms before the arrivals', 5, 0, 0],
+  ['UTC, of platform 6', 6, 0, 0],
+  ['UTC, a clock that is 4 s ahead', 5, 4, 0],
+  ['TAI, 37 s ahead', 5, 37, 37],
+  ['TAI of a clock that is 3 s late', 6, 34, 37],
+])('seconds of IEEE 1588 are a date that is believed: %s', async (_, platform, ahead, leap) => {
+  const moments = [0, 1, 2, 5, 3].map((second): [number, number] => [NOW + second + ahead, 999_000_000])
+  const line = await Line.create({ engine: 'file', timestamps: 'source' })
+  line.process(
+    dated(platform, moments).map((packet, i) => ({ bytes: hex(packet), second: NOW + i + 1, nanosecond: 1_000_000 })),
+  )
+  expect(line.frames.map(({ second, nanosecond }) => [second, nanosecond])).toEqual(
+    moments.map(([second, nanosecond]) => [second - leap, nanosecond]),
+  )
+})
+
+it.each([
+  ['1970', -NOW],
+  ['20 s late', -20],
+  ['20 s ahead', 20],
+  ['50 s ahead', 50],
+])('a date of a clock that nobody set is not believed: %s', async (_, ahead) => {
+  const line = await Line.create({ engine: 'file', timestamps: 'source' })
+  const moments = [0, 1].map((second): [number, number] => [NOW + second + ahead, 500])
+  line.process(dated(5, moments).map((packet) => ({ bytes: hex(packet), second: NOW, nanosecond: 7 })))
+  expect(line.frames.map(({ second, nanosecond }) => [second, nanosecond])).toEqual([
+    [NOW, 7],
+    [NOW + 1, 7],
+  ])
 })
