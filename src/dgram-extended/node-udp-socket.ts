@@ -54,6 +54,7 @@ export class NodeUdpSocket {
   #overflow = 0
   #failure: Error | undefined
   #closed: Promise<unknown> | undefined
+  #wait: Promise<boolean> | undefined
 
   private constructor(socket: Socket, receiveBuffer: number | undefined) {
     this.#socket = socket
@@ -107,20 +108,30 @@ export class NodeUdpSocket {
     return taken.length
   }
 
-  /** Resolves once a datagram is waiting (true), the time is over, or the socket is closed (false). */
+  /** Datagrams that Node has handed over and receive() has not. */
+  get waiting(): number {
+    return this.#queue.length
+  }
+
+  /**
+   * Resolves once a datagram is waiting (true), the time is over, or the socket is closed (false). While one wait goes on,
+   * another joins it, whatever time it asks for: waits of which nobody hears any more would pile up otherwise.
+   */
   wait(milliseconds: number): Promise<boolean> {
     if (this.#queue.length > 0 || this.#closed || this.#failure !== undefined)
       return Promise.resolve(this.#queue.length > 0)
-    return new Promise((resolve) => {
+    this.#wait ??= new Promise((resolve) => {
       const events = ['message', 'error', 'close'] as const
       const done = (): void => {
         clearTimeout(timer)
         for (const event of events) this.#socket.off(event, done)
+        this.#wait = undefined
         resolve(this.#queue.length > 0)
       }
       const timer = setTimeout(done, milliseconds)
       for (const event of events) this.#socket.on(event, done)
     })
+    return this.#wait
   }
 
   /** Datagrams lost since opening: those the queue had no room for and, where the system tells, those the kernel had none for. */

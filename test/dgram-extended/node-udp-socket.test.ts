@@ -61,3 +61,12 @@ it('what is queued can be received after closing', async () => {
   await receiver.close()
   expect(receiver.receive(arenaOf(1), columnsOf(1))).toBe(1)
 })
+
+it('waits of which nobody hears any more do not pile up', async () => {
+  const [receiver] = await pair()
+  const timers = () => process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length
+  const before = timers()
+  const waits = Array.from({ length: 1000 }, () => receiver.wait(50))
+  expect(timers() - before).toBeLessThanOrEqual(1)
+  expect(await Promise.all(waits)).toEqual(waits.map(() => false))
+})

@@ -9,6 +9,7 @@ import { bufferWarning, describeListener, openFailure, socketAddresses } from '.
 import { labelRows } from '../udp-rows.ts'
 
 const BATCH_ROWS = 256
+const GATHERING_TURNS = 8
 
 interface OpenSocket {
   readonly socket: NodeUdpSocket
@@ -57,12 +58,24 @@ class DgramSource implements Source {
   async #wait(batch: FrameBatch, maxRows: number, milliseconds: number): Promise<number> {
     if (milliseconds > 0) {
       await Promise.race(this.#open.map(({ socket }) => socket.wait(milliseconds)))
+      await this.#gather()
     } else {
       // One whole poll phase of the event loop lies between: it hands over what the kernel has.
       await setImmediate()
       await setImmediate()
     }
     return this.#receiveAny(batch, maxRows)
+  }
+
+  /** Node hands over a few datagrams in each turn of its event loop: a batch for each of them would cost more than all the rest. */
+  async #gather(): Promise<void> {
+    let before = 0
+    for (let turn = 0; turn < GATHERING_TURNS; turn++) {
+      const waiting = this.#open.reduce((sum, { socket }) => sum + socket.waiting, 0)
+      if (waiting === before || waiting >= BATCH_ROWS) return
+      before = waiting
+      await setImmediate()
+    }
   }
 
   #receiveAny(batch: FrameBatch, maxRows: number): number {
