@@ -2,12 +2,13 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { attempt, compare } from './live.ts'
 import type { Place } from './place.ts'
-import { collectorToSinks, collectorToTap, type Receiver, referenceToTap } from './receivers.ts'
+import { collectorToSinks, collectorToTap, type Receiver, referenceToTap, ringToTap } from './receivers.ts'
 import { bounded, measured, type Row, type Settings } from './report.ts'
 import { median } from './statistics.ts'
 
 const INNER_BYTES = 200
 const PROMISED_RATE = 300_000
+const PROMISED_RING_RATE = 400_000
 /** At this rate none of them loses anything, so that CPU for each frame can be compared. */
 const SHARED_RATE = 200_000
 
@@ -18,14 +19,17 @@ export async function devices(place: Place, settings: Settings): Promise<Row[]> 
     c === undefined
       ? [{ part: 'devices', measure: 'left out: there is no gcc to build the C receiver with' }]
       : await compare('devices', place, collectorToTap, c, INNER_BYTES, settings)
-  return [...rows, await promisedRate(place, settings), await threeSinks(place, settings)]
+  if (c !== undefined) rows.push(...(await compare('devices, ring', place, ringToTap, c, INNER_BYTES, settings)))
+  rows.push(await promisedRate(place, collectorToTap, PROMISED_RATE, settings))
+  rows.push(await promisedRate(place, ringToTap, PROMISED_RING_RATE, settings))
+  return [...rows, await threeSinks(place, settings)]
 }
 
-async function promisedRate(place: Place, settings: Settings): Promise<Row> {
-  const tried = await attempt(place, collectorToTap, INNER_BYTES, PROMISED_RATE, settings.seconds * 3)
+async function promisedRate(place: Place, receiver: Receiver, rate: number, settings: Settings): Promise<Row> {
+  const tried = await attempt(place, receiver, INNER_BYTES, rate, settings.seconds * 3)
   return bounded({
     part: 'devices',
-    measure: `lost at ${Math.round(tried.rate / 1000)} k/s to TAP`,
+    measure: `${receiver.name}: lost at ${Math.round(tried.rate / 1000)} k/s`,
     ours: `${tried.lost} of ${tried.written + tried.lost}`,
     value: tried.lost,
     below: 1,

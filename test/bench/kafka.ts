@@ -149,6 +149,7 @@ async function beside(place: Place, broker: KafkaBroker, settings: Settings): Pr
   const here: Place = {
     folder: place.folder,
     receiverAddress: '127.0.0.1',
+    senderDevice: 'lo',
     inReceiver: (argv) => [...argv],
     inSender: (argv) => [...argv],
   }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { attempt, flood } from './live.ts'
 import type { Place } from './place.ts'
 import { residentBytes } from './program.ts'
-import { collector, startCollector } from './receivers.ts'
+import { collector, type Engine, startCollector } from './receivers.ts'
 import { bounded, type Row, type Settings } from './report.ts'
 import { slope } from './statistics.ts'
 
@@ -15,14 +15,23 @@ export async function halfRate(place: Place, settings: Settings): Promise<number
   return Math.round(Math.min(full.rate, full.written / full.seconds) / 2)
 }
 
-/** Resident memory through a long flood at half the highest rate. */
+/** Resident memory, and frames lost, through a long flood at half the highest rate. */
 export async function memory(place: Place, settings: Settings): Promise<Row[]> {
-  const seconds = settings.long ? 600 : settings.quick ? 10 : 60
   const rate = await halfRate(place, settings)
+  const short = settings.quick ? 10 : 60
+  return [
+    ...(await flooded(place, 'udp', settings.long ? 600 : short, rate)),
+    ...(await flooded(place, 'ring', settings.long ? 1800 : short, rate)),
+  ]
+}
+
+async function flooded(place: Place, engine: Engine, seconds: number, rate: number): Promise<Row[]> {
   // Rotated, and two files kept: the whole flood would not fit into memory.
   const { program, stop } = await startCollector(
     place,
     `pcap:${join(place.folder, 'memory-%Y%m%d-%H%M%S.pcap')}?rotate=200MiB&keep=2`,
+    [],
+    engine,
   )
   const samples: [minutes: number, bytes: number][] = []
   const start = performance.now()
@@ -34,11 +43,12 @@ export async function memory(place: Place, settings: Settings): Promise<Row[]> {
   const { written } = await stop()
   // The first half fills the buffers and compiles the loops.
   const growth = slope(samples.slice(samples.length >> 1)) / 1e6
-  const flooded = `${seconds} s at ${Math.round(rate / 1000)} k/s, ${sent.sent - written} frames lost`
+  const lost = sent.sent - written
+  const what = `${seconds} s at ${Math.round(rate / 1000)} k/s, --engine ${engine}`
   return [
     bounded({
       part: 'memory',
-      measure: `highest resident memory, ${flooded}`,
+      measure: `highest resident memory, ${what}`,
       ours: `${Math.round(peak / 1e6)} MB`,
       value: peak / 1e6,
       below: 150,
@@ -46,5 +56,14 @@ export async function memory(place: Place, settings: Settings): Promise<Row[]> {
       samples: { peak, samples },
     }),
     { part: 'memory', measure: 'its growth in the second half', ours: `${growth.toFixed(2)} MB a minute` },
+    bounded({
+      part: 'memory',
+      measure: `lost, ${what}`,
+      ours: `${lost} of ${sent.sent}`,
+      value: lost,
+      below: 1,
+      unit: 'frames',
+      samples: lost,
+    }),
   ]
 }

@@ -6,6 +6,8 @@ import { atEnd } from './cleanup.ts'
 export interface Place {
   readonly folder: string
   readonly receiverAddress: string
+  /** The sending host's interface. */
+  readonly senderDevice: string
   /** The command line that runs `argv` on the receiving host. */
   inReceiver(argv: readonly string[]): string[]
   inSender(argv: readonly string[]): string[]
@@ -20,6 +22,7 @@ export function makePlace(): Place {
   return {
     folder,
     receiverAddress: right.ipv4,
+    senderDevice: left.device,
     // `ip` replaces itself by the command, which so has the process id that was started.
     inReceiver: (argv) => ['ip', 'netns', 'exec', right.name, ...argv],
     inSender: (argv) => ['ip', 'netns', 'exec', left.name, ...argv],

@@ -38,8 +38,10 @@ export interface Run {
 
 export const collector: Receiver = collectorWith('udp')
 
+export type Engine = 'udp' | 'ring' | 'dgram'
+
 /** The collector with that engine. */
-export function collectorWith(engine: 'udp' | 'ring'): Receiver {
+export function collectorWith(engine: Engine): Receiver {
   return {
     name: engine === 'udp' ? 'mirror-collector' : `mirror-collector --engine ${engine}`,
     async start(place) {
@@ -57,17 +59,18 @@ export function collectorWith(engine: 'udp' | 'ring'): Receiver {
 const TAP = 'bench0'
 
 /** The collector with a TAP device that nobody listens on, which loses nothing, among its sinks. */
-export function collectorToSinks(name: string, outs: readonly string[]): Receiver {
+export function collectorToSinks(name: string, outs: readonly string[], engine: Engine = 'udp'): Receiver {
   return {
     name,
     async start(place) {
-      const { program, stop } = await startCollector(place, outs)
+      const { program, stop } = await startCollector(place, outs, [], engine)
       return { pid: program.pid, size: () => deviceBytes(program.pid), stop: async () => await stop() }
     },
   }
 }
 
 export const collectorToTap: Receiver = collectorToSinks('mirror-collector to TAP', [`tap:${TAP}`])
+export const ringToTap: Receiver = collectorToSinks('mirror-collector --engine ring to TAP', [`tap:${TAP}`], 'ring')
 
 /** Bytes that the kernel took from the TAP device in the process's namespace; 0 without one. */
 function deviceBytes(pid: number): number {
@@ -82,10 +85,11 @@ export async function startCollector(
   place: Place,
   out: string | readonly string[],
   nodeFlags: readonly string[] = [],
-  engine: 'udp' | 'ring' = 'udp',
+  engine: Engine = 'udp',
+  more: readonly string[] = [],
 ): Promise<{ program: Program; stop: () => Promise<Counted> }> {
   const report = join(place.folder, 'report.json')
-  const options = ['--listen', `:${VXLAN_PORT}`, '--engine', engine, '--report', report]
+  const options = ['--listen', `:${VXLAN_PORT}`, '--engine', engine, '--report', report, ...more]
   for (const sink of [out].flat()) options.push('--out', sink)
   const program = new Program(place.inReceiver([process.execPath, ...nodeFlags, COMMAND, ...options]))
   await program.says('listening')

@@ -12,10 +12,12 @@ import { live } from './live.ts'
 import { memory } from './memory.ts'
 import { offline } from './offline.ts'
 import { makePlace, type Place } from './place.ts'
+import { plot } from './plot.ts'
 import { COMMAND } from './receivers.ts'
 import { machine, type Row, type Settings, table } from './report.ts'
 import { ring } from './ring.ts'
 import { select } from './select.ts'
+import { spread } from './spread.ts'
 import { startup } from './startup.ts'
 import { wire } from './wire.ts'
 
@@ -26,6 +28,8 @@ const PARTS = new Map<string, (place: Place, settings: Settings) => Promise<Row[
   ['offline', offline],
   ['live', live],
   ['ring', ring],
+  ['spread', spread],
+  ['plot', plot],
   ['devices', devices],
   ['allocation', allocation],
   ['memory', memory],

@@ -41,8 +41,20 @@ export function vxlanPacket(packetBytes: number): Uint8Array {
 /** Bytes of a packet from `vxlanPacket` in front of its inner frame. */
 export const OUTER_BYTES: number = HEADERS_BYTES + VXLAN_HEADER_BYTES
 
+/** Where the 32-bit word with the VNI is in what `vxlanPacket` makes. */
+export const PACKET_VNI_OFFSET: number = HEADERS_BYTES + 4
+
 /** Where the 32-bit sequence number is in what `vxlanPacket` makes. */
 export const PACKET_SEQUENCE_OFFSET: number = HEADERS_BYTES + SEQUENCE_OFFSET
+
+/** Gives what `vxlanPacket` made other outer addresses, as 32-bit numbers. */
+export function readdress(packet: Uint8Array, source: number, destination: number): void {
+  const view = new DataView(packet.buffer)
+  view.setUint32(ETHERNET_HEADER_BYTES + 12, source)
+  view.setUint32(ETHERNET_HEADER_BYTES + 16, destination)
+  view.setUint16(ETHERNET_HEADER_BYTES + 10, 0)
+  view.setUint16(ETHERNET_HEADER_BYTES + 10, headerChecksum(view, ETHERNET_HEADER_BYTES))
+}
 
 function writeFrame(bytes: Uint8Array, at: number, length: number, sourcePort: number, destinationPort: number): void {
   const view = new DataView(bytes.buffer, at, length)
