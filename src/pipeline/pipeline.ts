@@ -8,7 +8,6 @@ import { Reassembler } from '../frames/reassembler.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
 import type { PipelineHalf, QuarantineHalf } from '../sinks/sink.ts'
 import { sourceType } from '../sources/registry.ts'
-import type { SourcePlan } from '../sources/source.ts'
 import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
 import { LINKTYPE_RAW } from '../wire/link-type.ts'
 import { OK, VERDICTS, type Verdict } from '../wire/verdict.ts'
@@ -22,7 +21,6 @@ import { OuterStep } from './outer.ts'
 import {
   COUNTED_PEERS,
   COUNTED_TUNNELS,
-  INCOMPLETE_DATAGRAMS,
   type PipelinePlan,
   type SinkChoice,
   type SinkPlan,
@@ -31,6 +29,7 @@ import {
 import { RebuildStep } from './rebuild.ts'
 import { RefusedPackets } from './refused-packets.ts'
 import { SelectStep } from './select.ts'
+import { reassemblerSlots } from './source-room.ts'
 import { HELD } from './step.ts'
 import { outerTunnels } from './tunnel-table.ts'
 
@@ -214,15 +213,4 @@ function onlyLinkType(name: string, linkType: number, say: (text: string) => voi
       say(`${name} takes ${takes} only: ${loses} are not written there. Write pcapng, or leave out --ip-frames raw.`)
     },
   }
-}
-
-/** Bytes of the slab in front of the sinks' parts. */
-export function slabBytesInFront(plan: SourcePlan): number {
-  const source = sourceType(plan.engine)
-  const reassembler = source.outerHeaders ? Reassembler.bytesFor(reassemblerSlots(source.batchRows)) : 0
-  return source.slabBytes(plan) + reassembler
-}
-
-function reassemblerSlots(batchRows: number): number {
-  return batchRows + INCOMPLETE_DATAGRAMS
 }

@@ -9,6 +9,28 @@ export type WorkerEnd =
   | { readonly problem: string | undefined; readonly failure?: undefined }
   | { readonly failure: FailureMessage }
 
+let early: Worker | undefined
+
+/**
+ * Starts a thread that the first WorkerThread takes over: it loads its modules while the program reads its command line
+ * (measured: a `decap` of a small file takes a sixth less). One that nobody takes does not keep the program from ending.
+ */
+export function startWorkerEarly(): void {
+  early = startThread()
+  early.unref()
+}
+
+function takeEarly(): Worker | undefined {
+  const worker = early
+  early = undefined
+  worker?.ref()
+  return worker
+}
+
+function startThread(): Worker {
+  return new Worker(new URL('./worker.js', import.meta.url))
+}
+
 /** One worker's thread, from its start to its end. */
 export class WorkerThread {
   readonly #worker: Worker
@@ -19,7 +41,7 @@ export class WorkerThread {
 
   /** It loads its modules, and opens the source when it gets the plan. */
   constructor(say: (level: NoticeLevel, text: string) => void) {
-    const worker = new Worker(new URL('./worker.js', import.meta.url))
+    const worker = takeEarly() ?? startThread()
     this.#worker = worker
     this.#exited = new Promise((resolve) => worker.once('exit', () => resolve()))
     worker.on('message', (message: WorkerMessage) => {
