@@ -5,6 +5,7 @@ import { type Destination, type FileCalls, type KeepWaiting, SYSTEM_CALLS } from
 import { errorCode } from './errors.ts'
 import { describeSeries, type SeriesDescription, type SeriesStatistics } from './file-interfaces.ts'
 import { existingFiles, FileNames } from './file-names.ts'
+import { FileSlots, type Slot } from './file-slots.ts'
 import { OpenFiles } from './open-files.ts'
 import type { PathTemplate, Series } from './path-template.ts'
 import { countRecords, type RecordFormat, recordsBefore, recordsUntil } from './record-format.ts'
@@ -33,14 +34,6 @@ export interface CaptureFilesOptions {
   readonly events: CaptureEvents
 }
 
-/** The files of all series that have the same names: one series, unless the path leaves fields out. */
-interface Slot {
-  readonly key: string
-  readonly series: Series
-  file: CaptureFile | undefined
-}
-
-const NO_SERIES: Series = { encapsulation: 'none', tunnelId: undefined }
 const DEFAULT_OPEN_FILES = 128
 
 /** Writes whole records to the files they belong in: names, rotation, retention, compression, and what to do when the disk refuses. */
@@ -52,8 +45,7 @@ export class CaptureFiles {
   readonly #account: Account
   readonly #names: FileNames | undefined
   readonly #openFiles: OpenFiles
-  readonly #slots = new Map<string, Slot>()
-  readonly #slotOfSeries = new Map<number, Slot>()
+  readonly #slots: FileSlots
   /** Files with records that wait for the commit. */
   readonly #touched = new Set<CaptureFile>()
   #retention: Retention | undefined
@@ -69,6 +61,7 @@ export class CaptureFiles {
     this.#openFiles = new OpenFiles(options.maxOpenFiles ?? DEFAULT_OPEN_FILES)
     this.#account = new Account(options.events)
     const keepWaiting = options.keepWaiting ?? (() => true)
+    this.#slots = new FileSlots(options.path === 'stdout' ? undefined : options.path, (index) => options.series(index))
     if (options.path === 'stdout') {
       this.#stream = standardOutput(calls, keepWaiting)
     } else {
@@ -118,7 +111,7 @@ export class CaptureFiles {
       checkFolder(template.folder)
       return
     }
-    const slot = this.#slotNamed('', NO_SERIES)
+    const slot = this.#slots.only()
     const file = this.#newFile(slot, nowSeconds, !isRotating(this.#rotation) && template?.hasTimeFields === false)
     slot.file = file
     try {
@@ -142,7 +135,7 @@ export class CaptureFiles {
       this.#account.ended(frames)
       return
     }
-    const slot = this.#slotOf(series)
+    const slot = this.#slots.of(series)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     let at = start
     let left = frames
@@ -174,7 +167,7 @@ export class CaptureFiles {
     if (this.#account.hasEnded) return
     const looksForRemoved = nowSeconds !== this.#lookedAt
     this.#lookedAt = nowSeconds
-    for (const slot of this.#slots.values()) {
+    for (const slot of this.#slots.all()) {
       const file = slot.file
       if (file === undefined) continue
       if (looksForRemoved && file.leaveIfRemoved()) this.#left(slot, file)
@@ -188,7 +181,7 @@ export class CaptureFiles {
   /** Finishes all files; the next records go to new ones. Streams go on. */
   reopen(): void {
     this.commit()
-    for (const slot of this.#slots.values()) {
+    for (const slot of this.#slots.all()) {
       if (slot.file !== undefined && !slot.file.isStream) this.#finish(slot, slot.file)
     }
     this.#enforceRetention()
@@ -197,7 +190,7 @@ export class CaptureFiles {
   /** Writes what was added and finishes all files. May be called again. */
   close(): void {
     this.commit()
-    for (const slot of this.#slots.values()) {
+    for (const slot of this.#slots.all()) {
       if (slot.file !== undefined) this.#finish(slot, slot.file)
     }
     this.#enforceRetention()
@@ -205,7 +198,7 @@ export class CaptureFiles {
 
   /** Takes away the files that have no record; instead of `close`, when it turned out that none will come. */
   discard(): void {
-    for (const { file } of this.#slots.values()) {
+    for (const { file } of this.#slots.all()) {
       if (file?.isCreated && !file.isStream && file.isEmpty) file.discard()
     }
     this.#slots.clear()
@@ -217,25 +210,6 @@ export class CaptureFiles {
     const earlier = existingFiles(template)
     this.#names?.continueNumbering(earlier)
     if (keep !== undefined) this.#retention = new Retention(checkedKeep(keep), earlier, events)
-  }
-
-  #slotOf(series: number): Slot {
-    const known = this.#slotOfSeries.get(series)
-    if (known !== undefined) return known
-    const template = this.#template
-    const description = template?.hasSeriesFields ? this.#options.series(series) : NO_SERIES
-    const slot = this.#slotNamed(template?.seriesKey(description) ?? '', description)
-    this.#slotOfSeries.set(series, slot)
-    return slot
-  }
-
-  #slotNamed(key: string, series: Series): Slot {
-    let slot = this.#slots.get(key)
-    if (slot === undefined) {
-      slot = { key, series, file: undefined }
-      this.#slots.set(key, slot)
-    }
-    return slot
   }
 
   /** The slot's file, a new one if a record of that time, length and series does not belong in the present one any more. */
@@ -317,7 +291,7 @@ export class CaptureFiles {
     if (!this.#retentionIsDue) return
     this.#retentionIsDue = false
     const inUse: FileInUse[] = []
-    for (const { key, file } of this.#slots.values()) {
+    for (const { key, file } of this.#slots.all()) {
       if (file?.isCreated && !file.isStream) inUse.push({ path: file.path, seriesKey: key })
     }
     this.#retention?.enforce(inUse)
