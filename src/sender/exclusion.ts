@@ -39,9 +39,14 @@ const FRAGMENT_OFFSET_V6 = 0xfff8
 const MARK = 0x4d530000
 const MARK_BITS = 0xffff0000
 
+/** A block's jumps reach 255 instructions; each identifier is one more. */
+const MOST_IDS = 64
+
 interface Place {
   readonly a: BpfAssembler
+  /** One of those that share encapsulation, collector and port. */
   readonly tunnel: TunnelIdentity
+  readonly ids: readonly number[]
   readonly protocol: number
   readonly words: readonly number[]
   /** Offset of the IP header. */
@@ -51,15 +56,28 @@ interface Place {
   readonly name: (suffix: string) => string
 }
 
-/** The block for one tunnel. */
-export function exclusionBlock(tunnel: TunnelIdentity): FilterInstruction[] {
+/** Tunnels that differ in their identifier alone share a block: what tc can send to the kernel is bounded. */
+export function exclusionBlocks(tunnels: readonly TunnelIdentity[]): FilterInstruction[] {
+  const shared = new Map<string, TunnelIdentity[]>()
+  for (const tunnel of tunnels) {
+    const way = `${tunnel.encapsulation} ${tunnel.collector} ${tunnel.port}`
+    shared.set(way, [...(shared.get(way) ?? []), tunnel])
+  }
+  return [...shared.values()].flatMap((alike) => {
+    const ids = alike.map(({ vni }) => vni)
+    const parts = Array.from({ length: Math.ceil(ids.length / MOST_IDS) }, (_, i) => i * MOST_IDS)
+    return parts.flatMap((from) => exclusionBlock(alike[0]!, ids.slice(from, from + MOST_IDS)))
+  })
+}
+
+function exclusionBlock(tunnel: TunnelIdentity, ids: readonly number[]): FilterInstruction[] {
   const a = new BpfAssembler()
   const words = addressWords(tunnel.collector)
   for (let tags = 0; tags <= MOST_TAGS; tags++) {
     const name = (suffix: string): string => `${suffix}-${tags}`
     const l3 = ETHERNET + TAG * tags
     const protocol = IP_PROTOCOL[tunnel.encapsulation]
-    const place: Place = { a, tunnel, protocol, words, l3, exclude: name('exclude'), out: name('out'), name }
+    const place: Place = { a, tunnel, ids, protocol, words, l3, exclude: name('exclude'), out: name('out'), name }
     expectTags(place, tags)
     a.load(2, l3 - 2)
     if (words.length === 1) {
@@ -240,7 +258,7 @@ function atLeastBehindX({ a, out }: Place, bytes: number): void {
 }
 
 /** Excludes what has the tunnel's first 8 bytes, as the kernel writes them, behind UDP. */
-function tunnelHeader({ a, tunnel, exclude, out }: Place, load: (offset: number) => void): void {
+function tunnelHeader({ a, tunnel, ids, exclude, out }: Place, load: (offset: number) => void): void {
   // RFC 7348: the I flag and nothing else. RFC 8926: no options, Ethernet inside.
   const start = { vxlan: 0x08000000, geneve: 0x00006558, gre: undefined, erspan: undefined }[tunnel.encapsulation]
   if (start === undefined) {
@@ -250,5 +268,6 @@ function tunnelHeader({ a, tunnel, exclude, out }: Place, load: (offset: number)
   load(0)
   a.ifEqual(start, undefined, out)
   load(4)
-  a.ifEqual((tunnel.vni << 8) >>> 0, exclude, out)
+  for (const id of ids) a.ifEqual((id << 8) >>> 0, exclude)
+  a.jump(out)
 }

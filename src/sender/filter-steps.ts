@@ -1,6 +1,6 @@
 import type { FilterInstruction } from '../dgram-extended/libpcap.ts'
 import { toBytecode } from './classic-bpf.ts'
-import { exclusionBlock, withoutBlocks } from './exclusion.ts'
+import { exclusionBlocks, withoutBlocks } from './exclusion.ts'
 import { actionIndex, type Direction, filterHandle, type TunnelIdentity, tunnelName } from './mirror.ts'
 import type { MirrorFilter, State, Tunnel } from './state.ts'
 import type { Step } from './step.ts'
@@ -13,8 +13,8 @@ import { removeU32Mirror } from './u32-steps.ts'
 const OUR_PREF = 77
 const MATCH = 0x06
 const WHOLE = 0xffffffff
-/** BPF_MAXINSNS. */
-export const LONGEST_PROGRAM = 4096
+/** The kernel takes 4096 instructions, but tc's message for a filter has 16384 bytes, 8 for each and some for the rest. */
+export const LONGEST_PROGRAM = 2000
 
 /** Where a mirror's filter is, and what it does. */
 interface Filter {
@@ -31,7 +31,7 @@ export function mirrorProgram(
   filter: readonly FilterInstruction[] | undefined,
 ): FilterInstruction[] {
   const wanted = filter ?? [{ code: MATCH, jt: 0, jf: 0, k: WHOLE }]
-  return [...excluded.flatMap((tunnel) => exclusionBlock(tunnel)), ...wanted]
+  return [...exclusionBlocks(excluded), ...wanted]
 }
 
 /** The preference for a new filter of ours. */

@@ -189,9 +189,9 @@ function fits({ interface: name, tunnel, filter }: MirrorWish, { state }: Surrou
   const copies = copyProgramName(tunnel.copies ?? {})
   const alias = tunnelAlias({ identity: tunnel, fingerprint: optionsFingerprint(tunnel), copies, clsact })
   if (program.length <= LONGEST_PROGRAM && alias.length <= LONGEST_ALIAS) return undefined
-  const what =
-    program.length > LONGEST_PROGRAM ? 'tunnels in this network namespace' : 'interfaces mirrored into this tunnel'
-  return no(`There are too many ${what}.`, 'Let several mirrors share a tunnel, or give them several.')
+  return program.length > LONGEST_PROGRAM
+    ? no('There are too many tunnels in this network namespace.', 'Let tunnels go to the same collector and port.')
+    : no('There are too many interfaces mirrored into this tunnel.', 'Make a second tunnel, with another --vni.')
 }
 
 function isOurs(state: State, link: Link): boolean {

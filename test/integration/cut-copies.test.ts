@@ -9,7 +9,7 @@ import { GOLDEN } from '../support/oracle.ts'
 import { requires, scapyPython } from '../support/requirements.ts'
 import { fieldsOf, framesOf, output } from '../support/tshark.ts'
 import { until } from '../support/waiting.ts'
-import { addPeer, type Peer, receiveBytes, startTcpdump } from './mirrored-host.ts'
+import { addPeer, CHECKSUM_FROM, comparable, type Peer, receiveBytes, startTcpdump } from './mirrored-host.ts'
 import { listings, sender } from './sender-command.ts'
 
 const it = requires(
@@ -111,15 +111,6 @@ async function captureTraffic(
   await until('as much came out of the tunnel as was seen', () => complete(seen, got))
   for (const dump of dumps) await dump.stop()
   return { seen, got }
-}
-
-const CHECKSUM_FROM = 2 * (14 + 20 + 16)
-
-/** In order, each in hexadecimal, but for checksums of TCP: those that this host sends are computed behind tc, of what is left. */
-function comparable(frames: readonly string[]): string[] {
-  const isTcp = (bytes: string) => bytes.startsWith('08004', 24) && bytes.startsWith('06', 46)
-  const mask = (bytes: string) => `${bytes.slice(0, CHECKSUM_FROM)}....${bytes.slice(CHECKSUM_FROM + 4)}`
-  return frames.map((bytes) => (isTcp(bytes) ? mask(bytes) : bytes)).sort()
 }
 
 const bytesOf = (file: string) => comparable(framesOf(file).map(({ bytes }) => bytes))

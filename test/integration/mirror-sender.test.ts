@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
-import { type Collector, expectBalance, startCollector } from '../support/collector.ts'
+import { type Collector, startCollector } from '../support/collector.ts'
 import { joinedNamespaces, type NamespacePair } from '../support/namespaces.ts'
 import { requires } from '../support/requirements.ts'
 import { framesOf, output } from '../support/tshark.ts'
 import { until } from '../support/waiting.ts'
-import { addPeer, type Peer, receiveBytes, SENT_BY_TESTS, startTcpdump } from './mirrored-host.ts'
+import { addPeer, type Peer, SENT_BY_TESTS, startTcpdump } from './mirrored-host.ts'
 import { listings, sender, sentPackets } from './sender-command.ts'
 
 const it = requires('root', 'namespaces', 'ip', 'tc', 'ethtool', 'tcpdump', 'tshark', 'capinfos', 'build')
@@ -41,57 +41,8 @@ function packetsIn(file: string): number {
   return Number(/packets:\s+(\d+)/.exec(output('capinfos', '-cM', file))![1])
 }
 
-const IN = ['-Q', 'in']
-const OUT = ['-Q', 'out']
-const PORT = 'tcp port 7000'
 /** Besides what a test sends, a host tells its neighbours of its IPv6 addresses, whenever it likes. */
 const ECHOES = ['--filter', 'icmp']
-
-it.each([
-  ['ipv4', 'both', undefined, [], ''],
-  ['ipv4', 'ingress', undefined, IN, ''],
-  ['ipv4', 'egress', 'tcp port 7000', OUT, PORT],
-  ['ipv4', 'both', 'icmp or ip6', [], 'icmp or ip6'],
-  ['ipv6', 'both', undefined, [], ''],
-  ['ipv6', 'ingress', 'tcp port 7000', IN, PORT],
-  ['ipv6', 'egress', undefined, OUT, ''],
-] as const)(
-  'over %s, direction %s, filter %s: the collector has what tcpdump has seen, byte for byte',
-  async (underlay, direction, filter, way, expression) => {
-    const source = hosts.left
-    // Over IPv6 a vxlan device drops what does not fit the underlay; over IPv4 the kernel fragments it.
-    peer = addPeer(source, underlay === 'ipv6' ? 1400 : 1500)
-    const before = listings(source)
-    const mirror = ['--interface', peer.device, '--collector', hosts.right[underlay], '--vni', '100']
-    const which = filter === undefined ? [] : ['--filter', filter]
-    sender(source, 'up', ...mirror, '--direction', direction, ...which)
-
-    const out = join(folder, 'collected.pcapng')
-    const seen = join(folder, 'seen.pcap')
-    const collect = ['--vni', '100', '--filter', SENT_BY_TESTS, '--out', `pcapng:${out}`]
-    collector = await startCollector(collect, { namespace: hosts.right.name })
-    const wanted = expression === '' ? SENT_BY_TESTS : `(${expression}) and ${SENT_BY_TESTS}`
-    const tcpdump = await startTcpdump(source, peer.device, seen, [...way, wanted])
-    const ping = (...args: string[]) => source.exec(['ping', '-q', '-i', '0.01', '-c', '20', ...args])
-    ping(peer.ipv4)
-    ping(peer.ipv6)
-    ping('-s', '1300', peer.ipv4)
-    expect(await receiveBytes(source, peer, 'tcp', 200_000)).toBe(200_000)
-    expect(await receiveBytes(source, peer, 'udp', 30_000)).toBe(30_000)
-
-    const running = collector
-    await until('both have seen the same', async () => (await running.statistics()).delivered === packetsIn(seen))
-    await tcpdump.stop()
-    expect(await running.stop()).toBe(0)
-    expect(packetsIn(seen)).toBeGreaterThan(20)
-    expect(hashes(out)).toEqual(hashes(seen))
-    expectBalance(running.report())
-
-    sender(source, 'down', ...mirror)
-    expect(listings(source)).toBe(before)
-  },
-  60_000,
-)
 
 it.each(['ipv4', 'ipv6'] as const)(
   'mirrors the interface that carries the tunnel over %s, and never the tunnel',
