@@ -4,6 +4,7 @@ import { type ChosenEngine, liveEngine } from '../sources/registry.ts'
 import { createLogger } from './logger.ts'
 import { type Reload, reloadOf } from './reload.ts'
 import { runPipeline } from './run-pipeline.ts'
+import { workersOf } from './workers.ts'
 
 const ONLY_KAFKA: ChosenEngine = { engine: 'kafka' }
 
@@ -18,6 +19,7 @@ export async function collect(options: CollectOptions, read?: () => CollectOptio
   const listeners = networkListeners(options.listen)
   const { engine, reason } = kafka === undefined ? liveEngine(options.engine, listeners, named) : ONLY_KAFKA
   const source = { engine, listeners, buffer, interface: named, kafka }
+  const workers = workersOf(options, engine, listeners)
   let inForce = options
   const reread = (knowsSenders: boolean): Reload => {
     const reload = reloadOf(inForce, read!(), knowsSenders)
@@ -25,7 +27,8 @@ export async function collect(options: CollectOptions, read?: () => CollectOptio
     return reload
   }
   const announce = (description: readonly string[]): void => {
-    log.info({ engine, sinks: options.out.map((sink) => sink.name) }, `listening on ${description.join(', ')}`)
+    const sinks = options.out.map((sink) => sink.name)
+    log.info({ engine, ...(workers > 1 && { workers }), sinks }, `listening on ${description.join(', ')}`)
     if (reason !== undefined) log[reason.level](reason.text)
   }
   await runPipeline(source, options, log, announce, read && reread)

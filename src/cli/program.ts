@@ -157,6 +157,7 @@ function addCollectOptions(command: Command): Command {
     .option('--interface <name>', 'where a ring takes packets from (default: what holds the addresses listened on)')
     .option('--health-port <port>', "a TCP port that accepts and closes, for load balancers' health checks")
     .option('--buffer <size>', 'receive buffer of each socket, or size of the ring (default 64MiB)')
+    .option('--workers <number>', 'threads that share the packets, flow by flow (default 1)')
     .option('--user <name[:group]>', 'started as root: whom to be once sockets, devices and files are open')
   return addPipelineOptions(command)
 }

@@ -38,6 +38,7 @@ export interface RunOptions {
   readonly fixChecksums: boolean
   readonly quarantine?: SinkText | undefined
   readonly count: number
+  readonly workers?: number
   readonly duration?: number | undefined
   readonly user?: UserWish | undefined
   readonly stats?: number | undefined
@@ -143,7 +144,7 @@ function pipelineOptions(source: SourcePlan, run: RunOptions): PipelineOptions {
     fixChecksums: run.fixChecksums,
     countPeers: run.http !== undefined,
     count: run.count,
-    workers: 1,
+    workers: run.workers ?? 1,
   }
 }
 

@@ -25,6 +25,7 @@ export const IP_FRAMES = ['ethernet', 'raw'] as const
 export const FCS_CHOICES = ['keep', 'auto', 'strip'] as const
 /** Flows are told apart by 32 bits. */
 const LARGEST_SAMPLE = 2 ** 32
+const MOST_WORKERS = 64
 /** Link, network, transport. */
 export const HEADER_LAYERS = ['l2', 'l3', 'l4'] as const
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const
@@ -116,6 +117,12 @@ export const collectOptions = z.strictObject({
       problem('is above what the kernel takes, 1 GiB less one byte', 'Write e.g. --buffer 256MiB.'),
     )
     .prefault(DEFAULT_BUFFER),
+  workers: positiveInteger
+    .refine(
+      (workers) => workers <= MOST_WORKERS,
+      problem(`is above ${MOST_WORKERS}`, 'Write e.g. --workers 4: as many as there are processors for them.'),
+    )
+    .default(1),
   user: user.optional(),
 })
 

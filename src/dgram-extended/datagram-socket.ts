@@ -44,7 +44,7 @@ export abstract class DatagramSocket {
   readonly #subject: string
   #fd: number
 
-  /** Takes over `fd`, not bound yet. `subject`: what errors are about. @throws SyscallError; RangeError */
+  /** Takes over `fd`, not bound yet, or by a thread that is gone. `subject`: what errors are about. @throws SyscallError; RangeError */
   protected constructor(fd: number, subject: string, receiveBuffer: number | undefined, table: SocketTable) {
     this.#c = libc()
     this.#fd = fd
@@ -130,6 +130,13 @@ export function bindSocket(fd: number, address: string, port: number, subject: s
   const name = new Uint8Array(SOCKADDR_BYTES)
   const size = writeSocketAddress(name, 0, address, port)
   if (c.bind(fd, name, size) < 0) throw new SyscallError('bind', c.errno(), subject)
+  return boundName(fd, subject)
+}
+
+/** The sockaddr that a socket is bound to. @throws SyscallError */
+export function boundName(fd: number, subject: string): Uint8Array {
+  const c = libc()
+  const name = new Uint8Array(SOCKADDR_BYTES)
   if (c.getsockname(fd, name, Uint32Array.of(SOCKADDR_BYTES)) < 0)
     throw new SyscallError('getsockname', c.errno(), subject)
   return name

@@ -1,6 +1,6 @@
 import type { DatagramArena } from './datagram-arena.ts'
 import type { DatagramColumns } from './datagram-columns.ts'
-import { bindSocket, DatagramSocket } from './datagram-socket.ts'
+import { bindSocket, boundName, DatagramSocket } from './datagram-socket.ts'
 import { AF_INET6, closeDescriptor, libc, SOCK_CLOEXEC } from './libc.ts'
 import { SOCK_RAW } from './libc-devices.ts'
 import { addressFamily, addressText } from './socket-address.ts'
@@ -25,21 +25,27 @@ export class RawSocket extends DatagramSocket {
   readonly address: string
   readonly #hasIpHeader: boolean
 
-  private constructor(fd: number, { address, receiveBuffer }: RawSocketOptions, subject: string) {
+  private constructor(fd: number, { address, receiveBuffer }: RawSocketOptions, subject: string, isBound: boolean) {
     const isIpv6 = addressFamily(address) === AF_INET6
     super(fd, subject, receiveBuffer, isIpv6 ? 'raw6' : 'raw')
     this.#hasIpHeader = !isIpv6
-    this.address = addressText(bindSocket(fd, address, 0, subject), 0)
+    this.address = addressText(isBound ? boundName(fd, subject) : bindSocket(fd, address, 0, subject), 0)
+  }
+
+  /** As UdpSocket.adopt. @throws SyscallError */
+  static adopt(fd: number, address: string, protocol: number): RawSocket {
+    const options = { address, protocol }
+    return new RawSocket(fd, options, subjectOf(options), true)
   }
 
   /** @throws SyscallError, EPERM without CAP_NET_RAW; TypeError for an address not in numbers; RangeError for a size that cannot be */
   static open(options: RawSocketOptions): RawSocket {
     const c = libc()
-    const subject = `IP protocol ${options.protocol} at ${options.address}`
+    const subject = subjectOf(options)
     const fd = c.socket(addressFamily(options.address), SOCK_RAW | SOCK_CLOEXEC, options.protocol)
     if (fd < 0) throw new SyscallError('socket', c.errno(), subject)
     try {
-      return new RawSocket(fd, options, subject)
+      return new RawSocket(fd, options, subject, false)
     } catch (error) {
       closeDescriptor(fd)
       throw error
@@ -51,6 +57,10 @@ export class RawSocket extends DatagramSocket {
     if (this.#hasIpHeader) passIpHeaders(arena.bytes, columns, count)
     return count
   }
+}
+
+function subjectOf({ protocol, address }: RawSocketOptions): string {
+  return `IP protocol ${protocol} at ${address}`
 }
 
 /** Only IPv4's raw sockets give the header, which the kernel has checked: its length is in 32-bit words (RFC 791 section 3.1). */

@@ -1,4 +1,4 @@
-import { bindSocket, DatagramSocket } from './datagram-socket.ts'
+import { bindSocket, boundName, DatagramSocket } from './datagram-socket.ts'
 import {
   AF_INET6,
   closeDescriptor,
@@ -32,15 +32,20 @@ export class UdpSocket extends DatagramSocket {
   /** The port as bound. */
   readonly port: number
 
-  private constructor(fd: number, { address, port, reusePort, receiveBuffer }: UdpSocketOptions) {
+  private constructor(fd: number, { address, port, reusePort, receiveBuffer }: UdpSocketOptions, isBound: boolean) {
     const subject = subjectOf(address, port)
     const isIpv6 = addressFamily(address) === AF_INET6
     super(fd, subject, receiveBuffer, isIpv6 ? 'udp6' : 'udp')
-    if (isIpv6) setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, subject)
+    if (isIpv6 && !isBound) setOption(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1, subject)
     if (reusePort === true) setOption(fd, SOL_SOCKET, SO_REUSEPORT, 1, subject)
-    const name = bindSocket(fd, address, port, subject)
+    const name = isBound ? boundName(fd, subject) : bindSocket(fd, address, port, subject)
     this.address = addressText(name, 0)
     this.port = portAt(name, 0)
+  }
+
+  /** Goes on with a socket that a thread had opened which is gone: `fd` is bound there, and what is queued in it stays. @throws SyscallError */
+  static adopt(fd: number, address: string, port: number): UdpSocket {
+    return new UdpSocket(fd, { address, port }, true)
   }
 
   /** @throws SyscallError, such as EADDRINUSE; TypeError for an address not in numbers; RangeError for a port or size that cannot be */
@@ -49,7 +54,7 @@ export class UdpSocket extends DatagramSocket {
     const fd = c.socket(addressFamily(options.address), SOCK_DGRAM | SOCK_CLOEXEC, 0)
     if (fd < 0) throw new SyscallError('socket', c.errno(), subjectOf(options.address, options.port))
     try {
-      return new UdpSocket(fd, options)
+      return new UdpSocket(fd, options, false)
     } catch (error) {
       closeDescriptor(fd)
       throw error

@@ -19,8 +19,11 @@ export interface CrewTask {
   readonly memories: readonly WorkerMemory[]
   /** A worker that dies is started again. */
   readonly mayRestart: boolean
-  /** What a worker is to do; asked again for the one that takes its place. `first`: what the first worker's source found out. */
-  planFor(worker: number, first: SourceReady | undefined): PipelinePlan
+  /**
+   * What a worker is to do. `first`: what the first worker's source told, where that is another; `before`: what this one's
+   * source had told, where it takes the place of a worker that died.
+   */
+  planFor(worker: number, first: SourceReady | undefined, before?: SourceReady): PipelinePlan
   /** It will hand nothing over any more, and its successor has not begun. Returns how many packets were lost in it. */
   buried(worker: number): number
 }
@@ -127,7 +130,7 @@ export class Crew {
 
   #say(worker: number, { what, mend }: FailureMessage, lost: number): void {
     const [first = '', ...more] = what.split('\n')
-    const text = `Worker ${worker + 1} died and is started again: ${first} ${lost} packets were in its hands.`
+    const text = `Worker ${worker + 1} died and is started again; ${lost} packets were lost in it: ${first}`
     this.#task.log.error({ ...(more.length > 0 && { stack: more }), mend }, text)
   }
 
@@ -135,8 +138,12 @@ export class Crew {
     const thread = this.#newThread()
     this.#threads[worker] = thread
     const first = worker === 0 ? undefined : this.#ready[0]
-    // A failure shows as the thread's end.
-    thread.open(this.#task.planFor(worker, first)).catch(() => {})
-    if (this.#hasBegun) thread.begin()
+    try {
+      // A failure shows as the thread's end.
+      thread.open(this.#task.planFor(worker, first, this.#ready[worker])).catch(() => {})
+      if (this.#hasBegun) thread.begin()
+    } catch (error) {
+      thread.fail(error)
+    }
   }
 }

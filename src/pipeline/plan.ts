@@ -124,6 +124,9 @@ export interface SourceReady {
   readonly kind: 'ready'
   readonly description: readonly string[]
   readonly warnings: readonly string[]
+  /** See Source. */
+  readonly group: unknown
+  readonly legacy: unknown
 }
 
 /** The one message behind the plan: what was opened may be used. */

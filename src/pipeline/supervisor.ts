@@ -145,11 +145,13 @@ export class Supervisor {
       log: this.#log,
       announced: this.#announced.promise,
       memories,
-      mayRestart: false,
-      planFor: (worker) => {
+      mayRestart: sourceType(options.source.engine).canWait !== true,
+      planFor: (worker, first, before) => {
+        const share = workers === 1 ? undefined : { worker, workers, group: first?.group }
         const { peers, peerCounts, sessions, tunnelCounts, counters, control } = memories[worker]!
         const plan: PipelinePlan = {
           ...options,
+          source: { ...options.source, share, legacy: before?.legacy },
           worker,
           slab: slab.memory,
           byteOffset: places[worker]!.byteOffset,

@@ -83,6 +83,11 @@ export class WorkerThread {
     return this.#ended.promise
   }
 
+  /** It cannot be given a plan. */
+  fail(error: unknown): void {
+    this.#end({ failure: toFailureMessage(error) })
+  }
+
   /** Resolves when nothing of it runs any more. */
   async terminate(): Promise<void> {
     void this.#worker.terminate()

@@ -47,7 +47,8 @@ class PipelineWorker {
     this.#batch = batch
     if (plan.budget !== undefined) this.#budget = new FrameBudget(plan.budget, plan.worker)
     const { kernelDropped, kernelFreezes, interfaceLosses } = pipeline.counters
-    this.#before = { drops: kernelDropped, freezes: kernelFreezes, losses: interfaceLosses }
+    const drops = plan.source.legacy === undefined ? kernelDropped : 0
+    this.#before = { drops, freezes: kernelFreezes, losses: interfaceLosses }
   }
 
   async run(): Promise<void> {
@@ -59,8 +60,10 @@ class PipelineWorker {
       peers: this.#pipeline.peers,
       say,
     })
+    let hasEnded = false
     try {
-      post({ kind: 'ready', description: source.description, warnings: source.warnings })
+      const { description, warnings, group, legacy } = source
+      post({ kind: 'ready', description, warnings, group, legacy })
       // The program gives up its privileges, and says that it listens, before the first frame can open a file.
       await once(parentPort!, 'message')
       parentPort!.on('message', this.#choose)
@@ -68,10 +71,12 @@ class PipelineWorker {
       await this.#collect(source, settling)
       await settling.finish()
       this.#askTheKernel(source)
+      hasEnded = true
     } finally {
       this.#isOver = true
       parentPort!.off('message', this.#choose)
-      await source.close()
+      // After a failure a successor may go on with what is open.
+      if (hasEnded || source.legacy === undefined) await source.close()
       this.#pipeline.close()
     }
     post({ kind: 'finished', problem: source.problem })
@@ -111,14 +116,18 @@ class PipelineWorker {
   }
 
   #receive(source: Source): number | Promise<number> {
-    const { capacity } = this.#batch
-    const maxRows = this.#budget?.claim(capacity, this.#pipeline.counters.delivered) ?? capacity
-    if (maxRows === 0) {
-      Atomics.wait(PILLOW, 0, 0, NAP_MS)
-      return 0
-    }
+    const { count, workers } = this.#plan
     const { settleMs = 0 } = sourceType(this.#plan.source.engine)
-    return source.receive(this.#batch, maxRows, this.#stopRequested === 0 ? DEADLINE_MS : settleMs)
+    const waitMs = this.#stopRequested === 0 ? DEADLINE_MS : settleMs
+    if (this.#budget === undefined) return source.receive(this.#batch, this.#batch.capacity, waitMs)
+    const maxRows = this.#budget.claim(this.#batch.capacity, this.#pipeline.counters.delivered)
+    if (workers === 1) return source.receive(this.#batch, maxRows, waitMs)
+    const received = maxRows === 0 ? 0 : source.receive(this.#batch, maxRows, 0)
+    if (received !== 0 || this.#budget.isSpent(count)) return received
+    // Nobody waits with a claim in hand, which others may have frames for.
+    this.#budget.settle(this.#pipeline.counters.delivered)
+    if (maxRows === 0) Atomics.wait(PILLOW, 0, 0, NAP_MS)
+    return maxRows === 0 ? 0 : source.receive(this.#batch, 0, waitMs)
   }
 
   #askTheKernel(source: Source): void {

@@ -13,7 +13,7 @@ export interface Source {
    * END_OF_SOURCE = nothing will come any more. Never blocks longer than `milliseconds`.
    */
   receive(batch: FrameBatch, maxRows: number, milliseconds: number): number | Promise<number>
-  /** Packets that the kernel dropped before us, since open. */
+  /** Packets that the kernel dropped before us, since open; with sockets of a legacy, since these were opened. */
   kernelDrops(): number
   /** Of a ring: how often it was full since open, and how often an interface it listens on went away or down. */
   freezes?(): number
@@ -24,6 +24,10 @@ export interface Source {
   mark?(): unknown
   /** Every sink has written, or counted as lost, what `mark` stands for: the place may be kept. */
   settled?(mark: unknown): Promise<void>
+  /** What the other workers' sources need to join this one, the first; absent = nothing. */
+  readonly group?: unknown
+  /** What a successor needs to go on in its place, should the worker die: open sockets, say. Absent = nothing outlives it. */
+  readonly legacy?: unknown
   /** After the end: what was wrong with the input, if anything. */
   readonly problem?: string | undefined
   close(): void | Promise<void>
@@ -54,6 +58,19 @@ export interface SourcePlan {
   /** A capture file, or `-`. */
   readonly file?: string | undefined
   readonly kafka?: KafkaListen | undefined
+  /** Absent = there is one worker. */
+  readonly share?: SourceShare | undefined
+  /** Of the worker whose place this one takes. */
+  readonly legacy?: unknown
+}
+
+/** Which part of the work this source has: the kernel gives each flow to one of `workers` sources. */
+export interface SourceShare {
+  /** From 0 on. */
+  readonly worker: number
+  readonly workers: number
+  /** Of worker 0's source; undefined for that one. */
+  readonly group: unknown
 }
 
 /** What a source gets from the worker that owns it. */
@@ -79,6 +96,8 @@ export interface SourceType {
   readonly isDecapsulated?: boolean
   /** Nothing is lost while sinks hold it up; absent = it is. */
   readonly canWait?: boolean
+  /** Whether several workers can share what comes for a listener; absent = there is one worker. */
+  canShare?(listener: Listener): boolean
   /** Rows of a batch. */
   readonly batchRows: number
   /** What is still taken after a request to stop: nothing, all that waits, or what had arrived by then as the time stamps tell. */

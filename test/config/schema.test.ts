@@ -12,6 +12,7 @@ test('collecting needs a sink, and has defaults for all else', () => {
     listen: [{ encapsulation: 0, host: undefined, port: 4789 }],
     buffer: 64 << 20,
     vni: [],
+    workers: 1,
     allowFrom: [],
     strict: false,
     greKeyMode: 'key',

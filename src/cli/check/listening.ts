@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { isKafka, networkListeners } from '../../config/listen.ts'
 import type { CollectOptions } from '../../config/schema.ts'
 import { type Finding, failedBy, mebibytes } from '../../config/terms/finding.ts'
@@ -5,6 +6,7 @@ import { hasCapability } from '../../dgram-extended/capabilities.ts'
 import { allocateSharedMemory, openSharedMemory } from '../../dgram-extended/shared-memory.ts'
 import { brokerFindings } from '../../kafka/broker-findings.ts'
 import { liveEngine, sourceType } from '../../sources/registry.ts'
+import { workersOf } from '../workers.ts'
 import type { Item } from './item.ts'
 import { textOf } from './machine.ts'
 
@@ -14,11 +16,15 @@ const RMEM_MAX = '/proc/sys/net/core/rmem_max'
 /** Opens what would be listened on, as the collector does, and closes it again. */
 export async function listeningItems(options: CollectOptions): Promise<Item[]> {
   const kafka = options.listen.find(isKafka)
-  if (kafka !== undefined) return about(await brokerFindings(kafka.brokers))
   const { buffer, interface: named } = options
   const listeners = networkListeners(options.listen)
   try {
+    if (kafka !== undefined) {
+      workersOf(options, 'kafka', listeners)
+      return about(await brokerFindings(kafka.brokers))
+    }
     const { engine, reason } = liveEngine(options.engine, listeners, named)
+    const workers = workersOf(options, engine, listeners)
     const plan = { engine, listeners, buffer, interface: named }
     const type = sourceType(engine)
     const byteLength = type.slabBytes(plan)
@@ -28,7 +34,13 @@ export async function listeningItems(options: CollectOptions): Promise<Item[]> {
     const warnings = source.warnings.map((text): Item => ({ level: 'warn', about: ABOUT, what: text }))
     await source.close()
     const why: Item[] = reason === undefined ? [] : [{ level: 'note', about: ABOUT, what: reason.text }]
-    return [{ level: 'ok', about: ABOUT, what }, ...why, ...warnings, ...bufferItems(buffer, engine)]
+    return [
+      { level: 'ok', about: ABOUT, what },
+      ...why,
+      ...warnings,
+      ...bufferItems(buffer, engine),
+      ...workerItems(workers),
+    ]
   } catch (error) {
     return about([failedBy(error)])
   }
@@ -47,4 +59,12 @@ function bufferItems(buffer: number, engine: string): Item[] {
   if (isGranted) return [{ level: 'ok', about: 'receive buffer', what }]
   const mend = `sysctl -w net.core.rmem_max=${buffer}, or give CAP_NET_ADMIN.`
   return [{ level: 'warn', about: 'receive buffer', what, mend }]
+}
+
+function workerItems(workers: number): Item[] {
+  const processors = availableParallelism()
+  if (workers <= processors) return []
+  const what = `${workers} of them on ${processors} processors gain nothing`
+  const mend = `Write --workers ${processors}, or less: sinks have threads, too.`
+  return [{ level: 'note', about: 'workers', what, mend }]
 }

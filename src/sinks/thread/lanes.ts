@@ -59,6 +59,8 @@ export class Lanes<Options> {
     let isOneEmpty = false
     for (let turn = 1; turn <= readers.length; turn++) {
       const reader = readers[(this.#last + turn) % readers.length]!
+      // What a worker that died had handed over goes in front of what its successor does.
+      if (readers.find(({ lane }) => lane.worker === reader.lane.worker) !== reader) continue
       if (reader.consumer.isEmpty()) isOneEmpty ||= !reader.consumer.closed()
       else if (best === undefined || reader.consumer.nextSecond() < best.consumer.nextSecond()) best = reader
     }

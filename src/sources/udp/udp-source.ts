@@ -3,13 +3,11 @@ import { DatagramArena } from '../../dgram-extended/datagram-arena.ts'
 import type { DatagramSocket } from '../../dgram-extended/datagram-socket.ts'
 import { systemCallsUnavailable } from '../../dgram-extended/libc.ts'
 import { Poller } from '../../dgram-extended/poller.ts'
-import { RawSocket } from '../../dgram-extended/raw-socket.ts'
-import { UdpSocket } from '../../dgram-extended/udp-socket.ts'
 import type { FrameBatch } from '../../frames/frame-batch.ts'
-import { ENCAPSULATIONS } from '../../wire/registry.ts'
-import type { Listener, Source, SourceContext, SourcePlan, SourceType } from '../source.ts'
-import { bufferWarning, describeListener, openFailure, socketAddresses } from '../udp-listeners.ts'
+import type { Source, SourceContext, SourcePlan, SourceType } from '../source.ts'
+import { bufferWarning, describeListener } from '../udp-listeners.ts'
 import { labelRows } from '../udp-rows.ts'
+import { isShareable, legacyOf, openSockets, sharedOf } from './sockets.ts'
 
 /** Datagrams of one receive call: the cost of entering the kernel, some 100 ns, is then shared by many. */
 const BATCH_ROWS = 256
@@ -24,6 +22,8 @@ const BUFFER_FOR_NAPS = 16 << 20
 class UdpSource implements Source {
   readonly description: readonly string[]
   readonly warnings: readonly string[]
+  readonly group: unknown
+  readonly legacy: unknown
   readonly #context: SourceContext
   readonly #arena: DatagramArena
   readonly #sockets: readonly DatagramSocket[]
@@ -38,13 +38,18 @@ class UdpSource implements Source {
   constructor(plan: SourcePlan, context: SourceContext) {
     this.#context = context
     this.#arena = new DatagramArena(context.memory, context.byteOffset, BATCH_ROWS, context.peers !== undefined)
-    const { sockets, encapsulations, descriptions } = openSockets(plan)
+    const open = openSockets(plan)
+    const sockets = open.map(({ socket }) => socket)
     this.#sockets = sockets
-    this.#encapsulations = encapsulations
+    this.#encapsulations = open.map(({ encapsulation }) => encapsulation)
+    this.legacy = legacyOf(open)
+    if (plan.share?.worker === 0) this.group = sharedOf(open)
     this.#poller = new Poller(sockets.map((socket) => socket.fd))
     const smallest = Math.min(...sockets.map((socket) => socket.receiveBufferBytes))
     this.#mayNap = smallest >= BUFFER_FOR_NAPS
-    this.description = descriptions
+    this.description = open.map(({ socket, port, encapsulation }) =>
+      describeListener(socket.address, port, encapsulation),
+    )
     const warning = bufferWarning(plan.buffer, smallest)
     this.warnings = warning === undefined ? [] : [warning]
   }
@@ -87,45 +92,10 @@ class UdpSource implements Source {
   }
 }
 
-interface OpenSockets {
-  readonly sockets: DatagramSocket[]
-  readonly encapsulations: number[]
-  readonly descriptions: string[]
-}
-
-function openSockets(plan: SourcePlan): OpenSockets {
-  const open: OpenSockets = { sockets: [], encapsulations: [], descriptions: [] }
-  try {
-    for (const { listener, address, optional } of socketAddresses(plan.listeners)) {
-      try {
-        openSocket(listener, address, plan.buffer, open)
-      } catch (error) {
-        if (!optional(error)) throw openFailure(error, address, listener)
-      }
-    }
-  } catch (error) {
-    for (const socket of open.sockets) socket.close()
-    throw error
-  }
-  return open
-}
-
-function openSocket(listener: Listener, address: string, receiveBuffer: number, open: OpenSockets): void {
-  const { encapsulation, port } = listener
-  const protocol = ENCAPSULATIONS[encapsulation]!.ipProtocol
-  const socket =
-    protocol === undefined
-      ? UdpSocket.open({ address, port, receiveBuffer })
-      : RawSocket.open({ address, protocol, receiveBuffer })
-  open.sockets.push(socket)
-  open.encapsulations.push(encapsulation)
-  const bound = socket instanceof UdpSocket ? socket.port : port
-  open.descriptions.push(describeListener(socket.address, bound, encapsulation))
-}
-
 export const udpSource: SourceType = {
   engine: 'udp',
   outerHeaders: false,
+  canShare: ({ encapsulation }) => isShareable(encapsulation),
   drain: 'arrived',
   batchRows: BATCH_ROWS,
   slabBytes: () => DatagramArena.bytesFor(BATCH_ROWS),

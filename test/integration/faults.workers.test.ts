@@ -1,0 +1,134 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { afterEach, beforeEach, expect } from 'vitest'
+import { type Collector, type CollectorOptions, expectBalance, startCollector } from '../support/collector.ts'
+import { numbersRead } from '../support/numbers-read.ts'
+import { requires } from '../support/requirements.ts'
+import { Flood, firstGap } from '../support/sender.ts'
+import { until } from '../support/waiting.ts'
+
+const it = requires('build', 'linux', 'root', 'strace', 'tcpdump')
+/** Only the number of a frame is kept, which tcpdump then reads fast. */
+const OPTIONS = ['--listen', 'vxlan://127.0.0.1:0', '--snaplen', '18', '--buffer', '256MiB']
+const STRACE_MS = 500
+/** Datagrams about every millisecond. */
+const PACE = 32
+
+let folder = ''
+let collector: Collector | undefined
+let flood: Flood | undefined
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'faults-workers-'))
+})
+afterEach(async () => {
+  await flood?.stop()
+  flood = undefined
+  await collector?.dispose()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function start(workers: number, options?: CollectorOptions): Promise<Collector> {
+  const args = [...OPTIONS, '--workers', String(workers), '--out', `pcap:${folder}/a.pcap`]
+  collector = await startCollector(args, options)
+  const running = collector
+  flood = new Flood(running.ports[0]!, PACE)
+  await until('it writes', async () => (await running.statistics()).sinks[0]!.written > 5000)
+  return running
+}
+
+/** The threads of a process, the busiest first. */
+function threadsOf(pid: number): string[] {
+  const time = (thread: string) => {
+    const [, , ...fields] = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8')
+      .replace(/^.*\) /s, '- - ')
+      .split(' ')
+    return Number(fields[11]) + Number(fields[12])
+  }
+  return readdirSync(`/proc/${pid}/task`).sort((a, b) => time(b) - time(a))
+}
+
+/** The next recvmmsg of one thread, the busiest that makes such calls, fails. */
+async function failOnce(pid: number): Promise<void> {
+  for (const thread of threadsOf(pid)) {
+    const trace = join(folder, `trace-${thread}`)
+    const fault = ['-e', 'trace=recvmmsg', '-e', 'inject=recvmmsg:error=EIO:when=1']
+    const strace = spawn('strace', ['-q', '-o', trace, ...fault, '-p', thread], { stdio: 'ignore' })
+    const closed = once(strace, 'close')
+    await Promise.race([closed, setTimeout(STRACE_MS)])
+    strace.kill('SIGINT')
+    await closed
+    if (existsSync(trace) && readFileSync(trace, 'utf8').includes('EIO')) return
+  }
+  throw new Error('no thread calls recvmmsg')
+}
+
+function deaths(running: Collector): number {
+  return running.log.filter(({ msg }) => / died and is started again/.test(String(msg))).length
+}
+
+it.each([1, 2])(
+  'of %i workers the busy one throws in a flood: its successor goes on with its socket, and not one frame is lost',
+  async (workers) => {
+    const running = await start(workers)
+    await failOnce(running.pid)
+    await until('the log says so', () => deaths(running) === 1)
+    const { written } = (await running.statistics()).sinks[0]!
+    await until('it writes on', async () => (await running.statistics()).sinks[0]!.written > written + 5000)
+    await flood!.stop()
+    expect(await running.stop()).toBe(0)
+    const report = running.report()
+    expectBalance(report)
+    expect(report).toMatchObject({ received: flood!.sent, kernelDropped: 0, workerRestarts: 1 })
+    const numbers = numbersRead(join(folder, 'a.pcap'))
+    expect(numbers).toHaveLength(flood!.sent)
+    expect(firstGap(numbers)).toBe(-1)
+    expect(running.stderr).toContain('EIO')
+    expect(running.stderr).toContain('1 times a worker died and was started again')
+  },
+)
+
+/** Loaded into every thread by NODE_OPTIONS: a worker that sees the file fills its heap until V8 ends it, as a leak would. */
+const LEAK = `
+const { isMainThread, workerData } = require('node:worker_threads')
+const { unlinkSync } = require('node:fs')
+// Threads of sinks have data, pipelines' workers get a plan as a message.
+if (!isMainThread && workerData == null) {
+  const timer = setInterval(() => {
+    try { unlinkSync(process.env.LEAK_NOW) } catch { return }
+    const heap = []
+    for (;;) heap.push(new Array(100_000).fill(heap.length))
+  }, 5)
+  timer.unref()
+}`
+
+it('a worker that runs out of memory, so that none of its own code runs any more, has a successor', async () => {
+  const hook = join(folder, 'leak.cjs')
+  const now = join(folder, 'now')
+  writeFileSync(hook, LEAK)
+  const environment = [`NODE_OPTIONS=--require ${hook} --max-old-space-size=96`, `LEAK_NOW=${now}`]
+  const running = await start(2, { under: ['env', ...environment] })
+  for (let round = 1; round <= 3; round++) {
+    writeFileSync(now, '')
+    await until('the log says so', () => deaths(running) === round)
+    const { written } = (await running.statistics()).sinks[0]!
+    // Idle workers may be the ones that die: the flood goes on in any case.
+    await until('it writes on', async () => (await running.statistics()).sinks[0]!.written > written + 5000)
+  }
+  await flood!.stop()
+  expect(await running.stop()).toBe(0)
+  const report = running.report()
+  expectBalance(report)
+  expect(report).toMatchObject({ received: flood!.sent, kernelDropped: 0, workerRestarts: 3 })
+  const numbers = numbersRead(join(folder, 'a.pcap'))
+  expect(numbers).toHaveLength(flood!.sent - (report.dropped['worker-died'] ?? 0) - lost(report.sinks[0]!.dropped))
+  expect(numbers.every((number, i) => i === 0 || number > numbers[i - 1]!)).toBe(true)
+  expect(running.stderr).toContain('ERR_WORKER_OUT_OF_MEMORY')
+})
+
+function lost(dropped: Record<string, number>): number {
+  return Object.values(dropped).reduce((sum, frames) => sum + frames, 0)
+}

@@ -1,0 +1,152 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect } from 'vitest'
+import { type Collector, expectBalance, startCollector } from '../support/collector.ts'
+import { joinedNamespaces, type NamespacePair } from '../support/namespaces.ts'
+import { requires } from '../support/requirements.ts'
+import { fieldsOf, framesOf, output, packetsIn } from '../support/tshark.ts'
+import { until } from '../support/waiting.ts'
+import { addPeer, mirror, type Peer, SENT_BY_TESTS, startTcpdump } from './mirrored-host.ts'
+import { difference, hashes } from './ring-traffic.ts'
+
+const it = requires('root', 'namespaces', 'ip', 'tc', 'ethtool', 'tcpdump', 'tshark', 'capinfos', 'strace', 'build')
+const SAME = { extra: [], missing: [] }
+const FLOWS = 24
+const ENGINES = ['udp'] as const
+
+let folder = ''
+let hosts: NamespacePair
+let peer: Peer
+let collector: Collector | undefined
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'workers-'))
+  hosts = joinedNamespaces()
+  peer = addPeer(hosts.left, 1400)
+  mirror(hosts.left, peer.device, hosts.right.ipv4)
+})
+afterEach(async () => {
+  await collector?.dispose()
+  collector = undefined
+  peer.dispose()
+  hosts.dispose()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+async function collect(...args: string[]): Promise<Collector> {
+  const options = ['--listen', ':4789', '--filter', SENT_BY_TESTS, ...args]
+  collector = await startCollector(options, { namespace: hosts.right.name })
+  return collector
+}
+
+/** Numbered datagrams of many flows, which the kernel mirrors into VXLAN with a source port for each flow. */
+const SEND = `
+  const { createSocket } = require('node:dgram')
+  const [flows, rounds, to] = process.argv.slice(1)
+  const sockets = Array.from({ length: +flows }, () => createSocket('udp4'))
+  let round = 0
+  const next = () => {
+    if (round === +rounds) return sockets.forEach((socket) => socket.close())
+    const bytes = Buffer.alloc(100)
+    bytes.writeUInt32BE(round++)
+    let left = sockets.length
+    for (const socket of sockets) socket.send(bytes, 7000, to, () => --left === 0 && (round % 50 === 0 ? setTimeout(next, 1) : next()))
+  }
+  next()`
+
+function sendFlows(rounds: number): void {
+  hosts.left.exec([process.execPath, '-e', SEND, String(FLOWS), String(rounds), peer.ipv4])
+}
+
+/** The number in each datagram, in the order of the file, by the flow's source port; sent ones only, not what comes back. */
+function numbersByFlow(file: string): Map<string, number[]> {
+  const flows = new Map<string, number[]>()
+  const rows = fieldsOf(file, ['udp.srcport', 'udp.payload'], '-Y', 'udp.dstport == 7000 and not icmp')
+  for (const [port, payload] of rows as [string, string][]) {
+    flows.set(port, [...(flows.get(port) ?? []), Number.parseInt(payload.slice(0, 8), 16)])
+  }
+  return flows
+}
+
+it.each(ENGINES.flatMap((engine) => [1, 2, 4].map((workers) => [engine, workers] as const)))(
+  'engine %s, %i workers: one file has what tcpdump saw, in whole records, each flow in order',
+  async (engine, workers) => {
+    const ROUNDS = 200
+    const out = join(folder, 'out.pcap')
+    const seen = join(folder, 'seen.pcap')
+    const running = await collect('--engine', engine, '--workers', String(workers), '--out', `pcap:${out}`)
+    const tcpdump = await startTcpdump(hosts.left, peer.device, seen, [SENT_BY_TESTS])
+    sendFlows(ROUNDS)
+    await until('all have arrived', async () => (await running.statistics()).delivered >= packetsIn(seen))
+    await tcpdump.stop()
+    expect(await running.stop()).toBe(0)
+    const report = running.report()
+    expectBalance(report)
+    expect(report).toMatchObject({ kernelDropped: 0, sinks: [{ written: report.delivered }] })
+    expect(report).not.toHaveProperty('workerRestarts')
+    expect(difference(hashes(framesOf(out)), hashes(framesOf(seen)))).toEqual(SAME)
+    expect(output('tcpdump', '-nn', '-r', out).trimEnd().split('\n')).toHaveLength(report.delivered)
+    const flows = numbersByFlow(out)
+    expect(flows.size).toBe(FLOWS)
+    const inOrder = Array.from({ length: ROUNDS }, (_, i) => i)
+    for (const numbers of flows.values()) expect(numbers).toEqual(inOrder)
+  },
+  60_000,
+)
+
+it('engine udp: both workers get datagrams', async () => {
+  const running = await collect('--workers', '2', '--out', 'null')
+  const trace = join(folder, 'trace')
+  const strace = hosts.right.spawn(['strace', '-f', '-xx', '-e', 'trace=recvmmsg', '-o', trace, '-p', `${running.pid}`])
+  let said = ''
+  strace.stderr!.setEncoding('utf8').on('data', (text: string) => {
+    said += text
+  })
+  await until('strace looks on', () => said.includes('attached'))
+  sendFlows(20)
+  await until('all have arrived', async () => (await running.statistics()).delivered >= FLOWS * 20)
+  expect(await running.stop()).toBe(0)
+  expectBalance(running.report())
+  const byThread = new Map<string, number>()
+  for (const [, thread, count] of readFileSync(trace, 'utf8').matchAll(/^(\d+) .*recvmmsg.* = (\d+)/gm)) {
+    byThread.set(thread!, (byThread.get(thread!) ?? 0) + Number(count))
+  }
+  expect(byThread.size).toBe(2)
+  expect(Math.min(...byThread.values())).toBeGreaterThan(20)
+  expect([...byThread.values()].reduce((sum, count) => sum + count, 0)).toBeGreaterThanOrEqual(FLOWS * 20)
+})
+
+it('two VNIs go to a file each, whichever worker brings them, and pcapng has one interface for each', async () => {
+  const ip = (...args: string[]) => hosts.left.exec(['ip', ...args])
+  ip('link', 'add', 'vx200', 'type', 'vxlan', 'id', '200', 'remote', hosts.right.ipv4, 'dstport', '4789')
+  ip('link', 'set', 'vx200', 'addrgenmode', 'none')
+  ip('link', 'set', 'vx200', 'arp', 'off', 'up')
+  for (const direction of ['ingress', 'egress']) {
+    const all = ['protocol', 'all', 'pref', '1', 'u32', 'match', 'u32', '0', '0']
+    const actions = ['vx100', 'vx200'].flatMap((device) => ['action', 'mirred', 'egress', 'mirror', 'dev', device])
+    hosts.left.exec(['tc', 'filter', 'del', 'dev', peer.device, direction])
+    hosts.left.exec(['tc', 'filter', 'add', 'dev', peer.device, direction, ...all, ...actions])
+  }
+  const files = ['--out', `pcap:${folder}/{vni}.pcap`, '--out', `pcapng:${folder}/all.pcapng`]
+  const running = await collect('--workers', '2', ...files)
+  const seen = join(folder, 'seen.pcap')
+  const tcpdump = await startTcpdump(hosts.left, peer.device, seen, [SENT_BY_TESTS])
+  sendFlows(50)
+  await until('all have arrived', async () => (await running.statistics()).delivered >= 2 * packetsIn(seen))
+  await tcpdump.stop()
+  expect(await running.stop()).toBe(0)
+  expectBalance(running.report())
+  const expected = hashes(framesOf(seen))
+  for (const vni of [100, 200])
+    expect(difference(hashes(framesOf(join(folder, `${vni}.pcap`))), expected)).toEqual(SAME)
+  const interfaces = fieldsOf(join(folder, 'all.pcapng'), ['frame.interface_name'])
+  const counts = new Map<string, number>()
+  for (const [name] of interfaces) counts.set(name!, (counts.get(name!) ?? 0) + 1)
+  expect(counts).toEqual(
+    new Map([
+      ['vxlan-100', expected.length],
+      ['vxlan-200', expected.length],
+    ]),
+  )
+  expect(output('capinfos', join(folder, 'all.pcapng'))).toMatch(/Number of interfaces in file: 2/)
+})
