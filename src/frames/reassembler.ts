@@ -1,3 +1,5 @@
+import type { PieceKeeper } from './held-pieces.ts'
+
 /** The largest payload an IP datagram can have (RFC 791: a total length of 16 bits), rounded up. */
 const DATAGRAM_BYTES = 65_536
 /** Free bytes in front of each datagram: a header may be written there in place. */
@@ -63,6 +65,7 @@ export class Reassembler {
 
   readonly #bytes: Uint8Array
   readonly #byteOffset: number
+  readonly #keeper: PieceKeeper | undefined
   readonly #slots: readonly Slot[]
   readonly #key: Uint8Array = new Uint8Array(KEY_BYTES)
   /** Of the slots that wait for more pieces the hash of the key, else NOT_WAITING. */
@@ -74,8 +77,9 @@ export class Reassembler {
     return slots * SLOT_BYTES
   }
 
-  constructor(bytes: Uint8Array, byteOffset: number, slots: number) {
+  constructor(bytes: Uint8Array, byteOffset: number, slots: number, keeper?: PieceKeeper) {
     this.#bytes = bytes
+    this.#keeper = keeper
     this.#byteOffset = byteOffset
     this.#hashes = new Uint32Array(slots)
     this.#free = Array.from({ length: slots }, (_, i) => i)
@@ -97,6 +101,7 @@ export class Reassembler {
     const slot = this.#slots[index]!
     slot.pieces++
     this.held++
+    this.#keeper?.keep(index)
     if (!this.#place(index, piece, at, Math.min(captured, wireLength), wireLength)) {
       this.#giveUp(index)
       return PIECE_REFUSED
@@ -110,6 +115,7 @@ export class Reassembler {
     slot.pieces = 0
     this.#hashes[index] = NOT_WAITING
     this.#completed.push(index)
+    this.#keeper?.completed(index)
     return PIECE_COMPLETED
   }
 
@@ -210,6 +216,7 @@ export class Reassembler {
   }
 
   #giveUp(index: number): void {
+    this.#keeper?.gaveUp(index, this.#slots[index]!.pieces)
     this.incomplete += this.#slots[index]!.pieces
     this.held -= this.#slots[index]!.pieces
     this.#slots[index]!.pieces = 0

@@ -1,4 +1,5 @@
 import type { FrameBatch } from '../frames/frame-batch.ts'
+import type { HeldPieces } from '../frames/held-pieces.ts'
 import type { PeerTable } from '../frames/peer-table.ts'
 import { PIECE_COMPLETED, type Reassembler } from '../frames/reassembler.ts'
 import type { PipelineCounters } from '../telemetry/counters.ts'
@@ -27,6 +28,8 @@ export class OuterStep implements Step {
   readonly #tunnels: TunnelTable
   readonly #peers: PeerTable | undefined
   readonly #reassembler: Reassembler
+  /** Absent where nobody asks for pieces that were lost. */
+  readonly #held: HeldPieces | undefined
   readonly #counters: PipelineCounters
   readonly #link: LinkHeader = new LinkHeader()
   readonly #ip: IpHeader = new IpHeader()
@@ -38,11 +41,13 @@ export class OuterStep implements Step {
     tunnels: TunnelTable,
     peers: PeerTable | undefined,
     reassembler: Reassembler,
+    held: HeldPieces | undefined,
     counters: PipelineCounters,
   ) {
     this.#tunnels = tunnels
     this.#peers = peers
     this.#reassembler = reassembler
+    this.#held = held
     this.#counters = counters
   }
 
@@ -79,6 +84,7 @@ export class OuterStep implements Step {
     const encapsulation = this.#tunnels.byProtocol[ip.protocol]!
     if (encapsulation < 0 && ip.protocol !== IPPROTO_UDP) return UNKNOWN_ENCAPSULATION
     if (ip.isFragment) {
+      this.#held?.expect(batch, row)
       const result = this.#reassembler.add(ip, at, captured, wireLength, batch.seconds[row]!)
       if (result !== PIECE_COMPLETED) return HELD
       at = this.#reassembler.start

@@ -1,6 +1,7 @@
 import { createFilter } from '../frames/bpf-compiler.ts'
 import { CidrList } from '../frames/cidr-list.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
+import { HeldPieces } from '../frames/held-pieces.ts'
 import { type IdRange, NumberSet } from '../frames/number-set.ts'
 import { PeerCounts } from '../frames/peer-counts.ts'
 import { PeerTable } from '../frames/peer-table.ts'
@@ -59,11 +60,11 @@ export class Pipeline {
     if (plan.peers !== undefined) this.peers = new PeerTable(COUNTED_PEERS, allowed, plan.peers)
     this.#tunnelCounts = new TunnelCounts(plan.tunnelCounts, COUNTED_TUNNELS)
     if (plan.peerCounts !== undefined) this.#peerCounts = new PeerCounts(plan.peerCounts)
-    if (source.outerHeaders) {
-      const slots = reassemblerSlots(source.batchRows)
-      const reassembler = new Reassembler(batch.bytes, plan.byteOffset + source.slabBytes(plan.source), slots)
-      this.#outer = new OuterStep(outerTunnels(plan.source.listeners), this.peers, reassembler, this.counters)
+    if (half !== undefined && plan.quarantine !== undefined) {
+      const { wiring, counters } = plan.quarantine
+      this.#refused = new RefusedPackets(half.attach(wiring, new SinkCounters(counters), this.peers))
     }
+    if (source.outerHeaders) this.#outer = outerStep(plan, batch, this.peers, this.#refused, this.counters)
     this.#isDecapsulated = source.isDecapsulated ?? false
     this.#decapsulate = new DecapsulateStep(
       { strict: plan.strict, greKeyMode: plan.greKeyMode },
@@ -75,10 +76,6 @@ export class Pipeline {
     this.#select = new SelectStep(plan, batch, this.counters)
     this.#finish = new FinishStep(plan, batch)
     this.#fanOut = new FanOut(outlets, source.batchRows)
-    if (half !== undefined && plan.quarantine !== undefined) {
-      const { wiring, counters } = plan.quarantine
-      this.#refused = new RefusedPackets(half.attach(wiring, new SinkCounters(counters), this.peers))
-    }
   }
 
   /** `batch`: the one that will be processed. `say`: tells the user what they should know. */
@@ -213,4 +210,20 @@ function onlyLinkType(name: string, linkType: number, say: (text: string) => voi
       say(`${name} takes ${takes} only: ${loses} are not written there. Write pcapng, or leave out --ip-frames raw.`)
     },
   }
+}
+
+/** In the worker's part of the slab come the source's arena, the reassembler's slots, and the pieces that may be wanted. */
+function outerStep(
+  plan: PipelinePlan,
+  batch: FrameBatch,
+  peers: PeerTable | undefined,
+  refused: RefusedPackets | undefined,
+  counters: PipelineCounters,
+): OuterStep {
+  const source = sourceType(plan.source.engine)
+  const slots = reassemblerSlots(source.batchRows)
+  const at = plan.byteOffset + source.slabBytes(plan.source)
+  const held = refused && new HeldPieces(batch.bytes.buffer, at + Reassembler.bytesFor(slots), slots, refused)
+  const reassembler = new Reassembler(batch.bytes, at, slots, held)
+  return new OuterStep(outerTunnels(plan.source.listeners), peers, reassembler, held, counters)
 }

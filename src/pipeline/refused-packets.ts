@@ -1,9 +1,10 @@
 import type { FrameBatch } from '../frames/frame-batch.ts'
+import type { LostPieces } from '../frames/held-pieces.ts'
 import type { Quarantine } from '../sinks/sink.ts'
-import { isUnwanted, VERDICTS, type Verdict } from '../wire/verdict.ts'
+import { FRAGMENT_INCOMPLETE, isUnwanted, VERDICTS, type Verdict } from '../wire/verdict.ts'
 
 /** Sends packets that were refused into quarantine as they came, whatever the steps have made of their rows since. */
-export class RefusedPackets {
+export class RefusedPackets implements LostPieces {
   readonly #quarantine: Quarantine
   /** By verdict: 1 where the packet is kept. */
   readonly #kept: Uint8Array = Uint8Array.from(VERDICTS, (_, verdict) => (isUnwanted(verdict) ? 0 : 1))
@@ -35,6 +36,15 @@ export class RefusedPackets {
     batch.linkType[row] = this.#linkType
     batch.encapsulation[row] = this.#encapsulation
     this.#quarantine.add(batch, row, verdict)
+  }
+
+  /** A piece of an outer datagram that was never whole. */
+  add(batch: FrameBatch, row: number): void {
+    this.#quarantine.add(batch, row, FRAGMENT_INCOMPLETE)
+  }
+
+  forgotten(packets: number): void {
+    this.#quarantine.lose(packets)
   }
 
   flush(): void {

@@ -39,6 +39,8 @@ export interface PipelineHalf {
 export interface Quarantine {
   /** Takes the packet of a row, whose columns are those that the source gave it. Borrowed, as in FrameSink.write. */
   add(batch: FrameBatch, row: number, verdict: Verdict): void
+  /** Counts packets that should be here and are nowhere any more. */
+  lose(packets: number): void
   flush(): void
   close(): void
 }

@@ -7,6 +7,7 @@ import { Collector, type CollectorOptions, expectBalance, type Report, startColl
 import { GOLDEN, goldenRejects } from '../support/oracle.ts'
 import { outerCapture } from '../support/outer-capture.ts'
 import { requires } from '../support/requirements.ts'
+import { scapyLines } from '../support/scapy.ts'
 import { numberedFrame, numberOf, send } from '../support/sender.ts'
 import { fieldsOf, framesOf, output } from '../support/tshark.ts'
 import { until } from '../support/waiting.ts'
@@ -47,6 +48,50 @@ async function decap(args: readonly string[], options?: CollectorOptions): Promi
 /** A VXLAN header without its I flag, and a frame that carries a number. */
 function refused(number: number): Buffer {
   return Buffer.concat([Buffer.alloc(8), numberedFrame(number, 200)])
+}
+
+/** Python that writes a pcap file of packets with their times in microseconds. */
+const WRITE_CAPTURE = `
+import struct
+def write_capture(path, packets):
+    with open(path, "wb") as out:
+        out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1))
+        for time, packet in packets:
+            out.write(struct.pack("<IIII", time // 1000000, time % 1000000, len(packet), len(packet)) + packet)
+`
+
+/**
+ * Twelve datagrams in scapy's fragments, IPv4 and IPv6 in turn: of every third all pieces come, of the next one is missing,
+ * the last begins with two that overlap in 8 bytes. Prints for each piece whether it is lost.
+ */
+function fragmentsInto(capture: string): string {
+  return `${WRITE_CAPTURE}
+random.seed(6)
+link = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02")
+
+def cut(number, content):
+    if number % 2 == 0:
+        return fragment(link / IP(src="10.0.0.1", dst="10.0.0.2", id=number) / content, 1000 - number)
+    return fragment6(link / IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrFragment(id=number) / content, 1000 - number)
+
+def piece(number, first, data):
+    if number % 2 == 0:
+        return link / IP(src="10.0.0.1", dst="10.0.0.2", id=number, flags="MF", frag=first // 8, proto=17) / Raw(data)
+    return link / IPv6(src="2001:db8::1", dst="2001:db8::2") / IPv6ExtHdrFragment(id=number, m=1, offset=first // 8, nh=17) / Raw(data)
+
+rows = []
+for number in range(12):
+    inner = Ether(src="02:00:00:00:00:03", dst="02:00:00:00:00:04", type=0x88b5) / Raw(random.randbytes(3000 + number))
+    pieces = cut(number, UDP(dport=4789) / VXLAN(vni=number, flags="Instance") / inner)
+    if number % 3 == 1:
+        pieces.pop(random.randrange(len(pieces)))
+    if number % 3 == 2:
+        pieces = [piece(number, 0, random.randbytes(256)), piece(number, 248, random.randbytes(512))]
+    rows += [(number % 3 != 0, raw(each)) for each in pieces]
+write_capture(${JSON.stringify(capture)}, [(1700000000000000 + index, row[1]) for index, row in enumerate(rows)])
+for lost, row in rows:
+    print(json.dumps({"lost": lost, "bytes": row.hex()}))
+`
 }
 
 describe('--quarantine', () => {
@@ -125,6 +170,50 @@ describe('--quarantine', () => {
     expectAllKept(report)
     expect(report.quarantine.dropped['sink-overflow']).toBeGreaterThan(1000)
     expect(running.stderr).toContain(`quarantine ${fifo}?queue=1MiB&overflow=drop: `)
+  })
+
+  requires(
+    'build',
+    'tshark',
+    'scapy',
+  )('keeps the pieces of datagrams that are never whole, as they came', async () => {
+    const file = join(folder, 'refused.pcapng')
+    const capture = join(folder, 'pieces.pcap')
+    const pieces = scapyLines<{ lost: boolean; bytes: string }>(fragmentsInto(capture))
+    const report = await decap([capture, '--quarantine', file])
+    const lost = pieces.filter((piece) => piece.lost)
+    const reassembled = pieces.length - lost.length - 4
+    expect(report.dropped).toEqual({ 'fragment-reassembled': reassembled, 'fragment-incomplete': lost.length })
+    expect(report.delivered).toBe(4)
+    expectAllKept(report, reassembled)
+    const came = framesOf(capture).filter((_, i) => pieces[i]!.lost)
+    expect(came.map(({ bytes }) => bytes)).toEqual(lost.map(({ bytes }) => bytes))
+    const inOrder = (frames: typeof came) => frames.map((frame) => JSON.stringify(frame)).sort()
+    expect(inOrder(framesOf(file))).toEqual(inOrder(came))
+    const fields = fieldsOf(file, ['frame.comment', 'ip.flags.mf', 'ipv6.fraghdr.more'])
+    expect(new Set(fields.map(([comment]) => comment))).toEqual(new Set(['fragment-incomplete']))
+    expect(fields.filter(([, ipv4]) => ipv4 !== '')).toHaveLength(10)
+    expect(fields.filter(([, , ipv6]) => ipv6 !== '')).toHaveLength(lost.length - 10)
+  })
+
+  requires(
+    'build',
+    'tshark',
+    'scapy',
+  )('of a flood of pieces the latest 4096 are there, the others counted', async () => {
+    const file = join(folder, 'refused.pcapng')
+    const capture = join(folder, 'pieces.pcap')
+    scapyLines(`${WRITE_CAPTURE}
+whole = IP(src="10.0.0.1", dst="10.0.0.2", id=7) / UDP(dport=4789) / Raw(b"x" * 3000)
+piece = raw(Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / fragment(whole, 1400)[0])
+write_capture(${JSON.stringify(capture)}, [(1000000000 + number, piece) for number in range(5000)])
+`)
+    const report = await decap([capture, '--quarantine', file])
+    expectAllKept(report)
+    expect((report as WithQuarantine).quarantine).toMatchObject({ written: 4096, dropped: { 'sink-overflow': 904 } })
+    expect(framesOf(file).map(({ nanoseconds }) => nanoseconds)).toEqual(
+      Array.from({ length: 4096 }, (_, i) => (904 + i) * 1000),
+    )
   })
 
   it('never overwrites a file', async () => {

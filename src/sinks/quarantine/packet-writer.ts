@@ -73,6 +73,11 @@ class PacketWriter implements Quarantine {
     this.#producer.commit(size, batch.seconds[row]!)
   }
 
+  lose(packets: number): void {
+    this.#counters.addOffered(packets)
+    this.#counters.addOverflow(packets)
+  }
+
   flush(): void {
     this.#producer.publish()
   }
