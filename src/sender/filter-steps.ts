@@ -2,9 +2,9 @@ import type { FilterInstruction } from '../dgram-extended/libpcap.ts'
 import { toBytecode } from './classic-bpf.ts'
 import { exclusionBlocks, withoutBlocks } from './exclusion.ts'
 import { actionIndex, type Direction, filterHandle, type TunnelIdentity, tunnelName } from './mirror.ts'
+import { isPlain, removePlainMirror } from './plain-steps.ts'
 import type { MirrorFilter, State, Tunnel } from './state.ts'
 import type { Step } from './step.ts'
-import { removeU32Mirror } from './u32-steps.ts'
 
 /**
  * Where our filters stand among others: in front of them, as what they take from a packet's way would be missing, and away
@@ -45,10 +45,10 @@ export function choosePref(state: State, device: string, direction: Direction): 
 }
 
 /**
- * The preference for a new mirror of u32, which takes one more in front of it. The kernel keeps the tables of both directions
- * in one place, by preference, and lists those of one direction in the other: no preference is used twice.
+ * The preference for a new mirror without bpf, which takes one more in front of it. The kernel keeps the tables of u32 for
+ * both directions in one place, by preference, and lists those of one direction in the other: no preference is used twice.
  */
-export function chooseU32Pref(state: State, device: string, direction: Direction): number {
+export function choosePlainPref(state: State, device: string, direction: Direction): number {
   const taken = new Set(state.foreign.filter((filter) => filter.interface === device).map(({ pref }) => pref))
   const last = freePref(taken, 4)
   return direction === 'ingress' ? last : last - 2
@@ -71,7 +71,8 @@ export function addMirror(filter: Filter): Step {
 export function removeMirror(mirror: MirrorFilter, tunnels: readonly Tunnel[]): Step[] {
   const { interface: device, direction, pref, handle } = mirror
   const tunnel = tunnels.find(({ link }) => link.name === mirror.tunnel)
-  if (mirror.kind === 'u32' && tunnel !== undefined) return removeU32Mirror(device, direction, pref, tunnel.identity)
+  const { kind } = mirror
+  if (isPlain(kind) && tunnel !== undefined) return removePlainMirror(kind, device, direction, pref, tunnel.identity)
   return [{ argv: removal(device, direction, pref, handle), undo: undefined }]
 }
 

@@ -118,11 +118,11 @@ function sort(
 
 const HEAD = 'head'
 
-/** The head of a filter of ours, or what a mirror of u32 has in front of it, and in its own table. */
+/** The head of a filter of ours, or what a mirror without bpf has in front of it, and in its own table. */
 function belongsToOurs(filter: ForeignFilter, mirrors: readonly MirrorFilter[]): boolean {
   return mirrors.some((mirror) => {
     if (mirror.interface !== filter.interface || mirror.direction !== filter.direction) return false
-    if (mirror.kind === 'u32') return filter.pref === mirror.pref || filter.pref === mirror.pref - 1
+    if (mirror.kind !== 'bpf') return filter.pref === mirror.pref || filter.pref === mirror.pref - 1
     return filter.kind === HEAD && filter.pref === mirror.pref
   })
 }

@@ -1,12 +1,12 @@
 import { toBytecode } from './classic-bpf.ts'
 import { withoutBlocks } from './exclusion.ts'
-import { addMirror, choosePref, chooseU32Pref, excludeFrom, mirrorProgram, removeMirror } from './filter-steps.ts'
+import { addMirror, choosePlainPref, choosePref, excludeFrom, mirrorProgram, removeMirror } from './filter-steps.ts'
 import type { Classifier } from './kernel.ts'
 import { type MirrorWish, type TunnelIdentity, tunnelName } from './mirror.ts'
+import { addPlainMirror } from './plain-steps.ts'
 import { findLink, type MirrorFilter, type State, type Tunnel } from './state.ts'
 import type { Step } from './step.ts'
 import { aliasStep, tunnelSteps } from './tunnel-steps.ts'
-import { addU32Mirror } from './u32-steps.ts'
 
 /**
  * What has to be done so that a mirror is there; nothing where it is. The order is the order of safety: the tunnel is silent
@@ -38,8 +38,9 @@ export function planUp(wish: MirrorWish, state: State, classifier: Classifier): 
   const program = mirrorProgram(excluded, wish.filter)
   for (const direction of wish.directions) {
     if (mirrorsOf(state, wish).some((mirror) => mirror.direction === direction)) continue
-    if (classifier === 'u32') {
-      steps.push(...addU32Mirror(device, direction, chooseU32Pref(state, device, direction), wish.tunnel))
+    if (classifier !== 'bpf') {
+      const pref = choosePlainPref(state, device, direction)
+      steps.push(...addPlainMirror(classifier, device, direction, pref, wish.tunnel))
     } else {
       const pref = choosePref(state, device, direction)
       steps.push(addMirror({ device, direction, pref, tunnel: wish.tunnel, program }))

@@ -71,14 +71,15 @@ function kernelHasIt(wish: MirrorWish, around: Surroundings): Refusal {
   const { tunnel } = wish
   const { kernel } = around
   if (kernel === undefined) return undefined
-  if (!kernel.hasDevice) {
+  if (kernel.deviceTrouble !== undefined) {
     const module = moduleName(tunnel)
     const mend = `Load it (modprobe ${module}), install the kernel's extra modules, or use another --encapsulation.`
-    return no(`This kernel cannot make ${tunnel.encapsulation} devices: module ${module} is missing.`, mend)
+    const what = `This kernel cannot make ${tunnel.encapsulation} devices (${kernel.deviceTrouble})`
+    return no(`${what}: module ${module} is missing.`, mend)
   }
   if (kernel.classifiers.length === 0) {
     return no(
-      'This kernel has none of the classifiers bpf and u32, or lacks clsact or the action mirred.',
+      'This kernel has none of the classifiers bpf, u32, flower and matchall, or lacks clsact or the action mirred.',
       'Load them: modprobe -a sch_ingress cls_bpf act_mirred.',
     )
   }
@@ -86,14 +87,16 @@ function kernelHasIt(wish: MirrorWish, around: Surroundings): Refusal {
   return needsBpf(wish, around)
 }
 
-/** What u32 cannot do. */
-function needsBpf({ interface: name, tunnel, filter }: MirrorWish, { state, route }: Surroundings): Refusal {
+/** What the other classifiers cannot do; matchall, the last of them, the least. */
+function needsBpf({ interface: name, tunnel, filter }: MirrorWish, { state, kernel, route }: Surroundings): Refusal {
   const load = 'Load it: modprobe cls_bpf.'
   const others = state.tunnels.filter(({ link }) => link.name !== tunnelName(tunnel))
   if (others.length > 0)
     return no('This kernel has no bpf classifier, without which there can be one tunnel only.', load)
-  if (route !== undefined && route.device !== name && carriers(state, route.device).includes(name)) {
-    const what = `The way to the collector leads through ${route.device}, which lies on ${name}`
+  const leavesOut = kernel?.classifiers[0] !== 'matchall'
+  if (route !== undefined && carriers(state, route.device).includes(name) && !(leavesOut && route.device === name)) {
+    const way = route.device === name ? '' : `, which lies on ${name}`
+    const what = `The way to the collector leads through ${route.device}${way}`
     return no(`${what}: without the bpf classifier, which this kernel lacks, the mirror would copy itself.`, load)
   }
   if (filter === undefined && copyProgramName(tunnel.copies ?? {}) === '') return undefined

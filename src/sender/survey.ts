@@ -26,7 +26,7 @@ export async function survey(wish: MirrorWish, place: Place): Promise<Survey> {
   refuse(wish, { state, kernel, route, addressed })
   const classifier: Classifier = kernel?.classifiers[0] ?? 'bpf'
   const tooSmall = mtuWarning(wish, state, route!)
-  const warnings = [tooSmall, downWarning(wish, state), orderWarning(wish, state)]
+  const warnings = [tooSmall, downWarning(wish, state), orderWarning(wish, state), classifierWarning(classifier)]
   return {
     steps: planUp(wish, state, classifier),
     warnings: warnings.filter((warning) => warning !== undefined),
@@ -36,6 +36,11 @@ export async function survey(wish: MirrorWish, place: Place): Promise<Survey> {
 
 function downWarning({ interface: name }: MirrorWish, state: State): string | undefined {
   return findLink(state, name)?.isUp ? undefined : `${name} is down: there is nothing to mirror until it is up.`
+}
+
+function classifierWarning(classifier: Classifier): string | undefined {
+  if (classifier !== 'flower') return undefined
+  return 'This kernel has neither the classifier bpf nor u32: ICMP errors are not mirrored, whatever they are about.'
 }
 
 /** What a filter takes out of a packet's way, those behind it do not see. */

@@ -111,7 +111,8 @@ function deviceType(wish: TunnelWish): string[] {
     case 'gre':
       return [v6 ? 'ip6gretap' : 'gretap', ...remote, 'key', id, ...hops, ...tos, ...fragments]
     case 'erspan': {
-      const version = ['erspan_ver', '1', 'erspan', '0']
+      // ERSPAN II. Its index names the port that was mirrored; iproute2 takes none below 1.
+      const version = ['erspan_ver', '1', 'erspan', '1']
       return [v6 ? 'ip6erspan' : 'erspan', 'seq', 'key', id, ...remote, ...version, ...hops, ...tos, ...fragments]
     }
   }

@@ -54,7 +54,7 @@ test.each([
 })
 
 test('a kernel without the bpf classifier cannot cut, and the refusal says so', () => {
-  const kernel: Kernel = { classifiers: ['u32'], hasDevice: true }
+  const kernel: Kernel = { classifiers: ['u32'], deviceTrouble: undefined }
   const route = { device: 'eth1', isLocal: false, mtu: undefined }
   const around = { state: EMPTY, kernel, route, addressed: new Set<string>() }
   expect(() => refuse(wish({ headers: 'l4' }), around)).toThrow('no bpf classifier, which --filter, --snaplen')

@@ -60,11 +60,11 @@ test.each<[TunnelWish, string]>([
   ],
   [
     { encapsulation: 'erspan', collector: '10.0.0.2', port: 0, vni: 5 },
-    'erspan seq key 5 remote 10.0.0.2 erspan_ver 1 erspan 0 nopmtudisc ignore-df',
+    'erspan seq key 5 remote 10.0.0.2 erspan_ver 1 erspan 1 nopmtudisc ignore-df',
   ],
   [
     { encapsulation: 'erspan', collector: 'fd00::2', port: 0, vni: 5 },
-    'ip6erspan seq key 5 remote fd00::2 erspan_ver 1 erspan 0 encaplimit none',
+    'ip6erspan seq key 5 remote fd00::2 erspan_ver 1 erspan 1 encaplimit none',
   ],
 ])('a tunnel %o is the device "%s"', (tunnelWish, type) => {
   const [make, ...others] = tunnelSteps(tunnelWish, [], 'bpf')
@@ -132,6 +132,26 @@ test.each<[number[], number]>([
   const state = stateWith({ foreign, hooks: new Map([['eth0', 'clsact']]) })
   const steps = commands(planUp(wish({ directions: ['ingress'] }), state, 'bpf'))
   expect(steps.at(-1)).toContain(`tc filter add dev eth0 ingress pref ${expected} protocol all`)
+})
+
+test.each(['u32', 'flower', 'matchall'] as const)('a mirror by %s goes as it came', (kind) => {
+  const hooks = new Map([['eth0', 'clsact' as const]])
+  const before = stateWith({ hooks, tunnels: [tunnel(VXLAN)] })
+  const ups = planUp(wish(), before, kind)
+  const prefOf = (direction: string) => {
+    const last = commands(ups)
+      .filter((text) => text.includes(`dev eth0 ${direction}`))
+      .at(-1)!
+    return Number(/pref (\d+)/.exec(last)![1])
+  }
+  const there = (['ingress', 'egress'] as const).map((direction) => ({
+    ...mirror('eth0', VXLAN, direction),
+    ...{ kind, pref: prefOf(direction), program: [] },
+  }))
+  const downs = commands(planDown(there, [], { ...before, mirrors: there })).filter((text) => text.startsWith('tc'))
+  const undone = ups.toReversed().flatMap(({ undo }) => (undo === undefined ? [] : [undo.join(' ')]))
+  expect(downs.sort()).toEqual(undone.sort())
+  expect(downs).toHaveLength(kind === 'matchall' ? 2 : 4)
 })
 
 test('a device that broke off in the making is known by name and address, and goes first', () => {
