@@ -53,6 +53,12 @@ export class Accounting {
   }
 }
 
+/** Before the start: somebody may ask as soon as --http answers, or by a signal. */
+export function nothingYet(): Snapshot {
+  const report = buildReport({ counters: new PipelineCounters(), vnis: {}, sinks: [] })
+  return { report, receivedBytes: 0, deliveredBytes: 0, inputBytes: 0, peers: {} }
+}
+
 function gapsOf({ sessions, peers }: WorkerMemory): SequenceGap[] {
   return sessions === undefined || peers === undefined ? [] : gapsIn(sessions, peers)
 }

@@ -4,7 +4,7 @@ import type { SinkWish } from '../sinks/sink.ts'
 import { sourceType } from '../sources/registry.ts'
 import type { Report } from '../telemetry/report.ts'
 import type { Snapshot } from '../telemetry/snapshot.ts'
-import { Accounting } from './accounting.ts'
+import { Accounting, nothingYet } from './accounting.ts'
 import { Crew } from './crew.ts'
 import { FrameBudget } from './frame-budget.ts'
 import { mayBeNumbered } from './mirror-sessions.ts'
@@ -118,11 +118,11 @@ export class Supervisor {
   }
 
   report(): Report {
-    return this.#run!.accounting.report()
+    return this.#run?.accounting.report() ?? nothingYet().report
   }
 
   snapshot(): Snapshot {
-    return this.#run!.accounting.snapshot()
+    return this.#run?.accounting.snapshot() ?? nothingYet()
   }
 
   #prepare(options: PipelineOptions, wishes: readonly SinkWish[], quarantine: SinkWish | undefined): Run {
