@@ -268,6 +268,7 @@ function tunnelHeader({ a, tunnel, ids, exclude, out }: Place, load: (offset: nu
   load(0)
   a.ifEqual(start, undefined, out)
   load(4)
-  for (const id of ids) a.ifEqual((id << 8) >>> 0, exclude)
-  a.jump(out)
+  ids.forEach((id, i) => {
+    a.ifEqual((id << 8) >>> 0, exclude, i === ids.length - 1 ? out : undefined)
+  })
 }
