@@ -33,6 +33,8 @@ const TOOLS = [
   'chromium',
   'script',
   'systemd-analyze',
+  'docker',
+  'dockerd',
   'dumpcap',
   'openssl',
   'mandoc',
