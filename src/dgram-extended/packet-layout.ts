@@ -8,8 +8,10 @@ export const PACKET_RX_RING = 5
 export const PACKET_STATISTICS = 6
 export const PACKET_VERSION = 10
 export const PACKET_FANOUT = 18
+export const PACKET_FANOUT_DATA = 22
 export const PACKET_IGNORE_OUTGOING = 23
 export const PACKET_FANOUT_HASH = 0
+export const PACKET_FANOUT_CBPF = 6
 export const PACKET_FANOUT_FLAG_UNIQUEID = 0x2000
 /** Linux 5.19; older headers do not have the name. */
 export const PACKET_FANOUT_FLAG_IGNORE_OUTGOING = 0x4000
@@ -61,6 +63,15 @@ export const BPF_JUMP = 0x05
 export const BPF_JUMP_EQUAL = 0x15
 export const BPF_JUMP_ANY_BIT = 0x45
 export const BPF_RETURN = 0x06
+export const BPF_RETURN_A = 0x16
+export const BPF_LOAD_NUMBER = 0x00
+/** Of and to a word of the program's own. */
+export const BPF_LOAD_WORD = 0x60
+export const BPF_LOAD_WORD_INTO_X = 0x61
+export const BPF_STORE_WORD = 0x02
+export const BPF_XOR_WITH_X = 0xac
+export const BPF_MULTIPLY = 0x24
+export const BPF_SHIFT_RIGHT = 0x74
 export const BPF_MAXINSNS = 4096
 /** Loads that read not the packet but what the kernel knows of it (SKF_AD_OFF + ...). */
 export const AD_PROTOCOL = 0xffff_f000

@@ -1,10 +1,11 @@
 import type { DatagramColumns } from './datagram-columns.ts'
-import { closeDescriptor, type Libc, libc, SOCK_CLOEXEC, SOCK_DGRAM, setOption } from './libc.ts'
+import { closeDescriptor, getOption, type Libc, libc, SOCK_CLOEXEC, SOCK_DGRAM, setOption } from './libc.ts'
 import { AF_PACKET, SOCKADDR_LL_BYTES } from './libc-devices.ts'
 import {
   EPERM,
   ETH_P_ALL,
   PACKET_FANOUT,
+  PACKET_FANOUT_CBPF,
   PACKET_FANOUT_FLAG_DEFRAG,
   PACKET_FANOUT_FLAG_IGNORE_OUTGOING,
   PACKET_FANOUT_FLAG_UNIQUEID,
@@ -22,7 +23,7 @@ import {
   TPACKET_REQ3_WORDS,
   TPACKET_V3,
 } from './packet-layout.ts'
-import { RingBlocks } from './ring-blocks.ts'
+import { PROGRESS_DROPS, PROGRESS_FREEZES, RING_PROGRESS_WORDS, RingBlocks } from './ring-blocks.ts'
 import type { SocketFilter } from './socket-filter.ts'
 import { SyscallError } from './syscall-error.ts'
 
@@ -48,6 +49,21 @@ export interface PacketRingOptions {
   readonly rows: number
   /** What the ring takes; it sees a packet from its network header on. */
   readonly filter: SocketFilter
+  /** Several rings share the packets; absent = this one gets all. */
+  readonly group?: PacketGroup
+}
+
+export interface PacketGroup {
+  /** Of the first ring, its `groupId`; undefined for that one. */
+  readonly id: number | undefined
+  /** Which ring gets a packet: the program's result, modulo their number in the order in which they joined. It sees what the filter sees. */
+  readonly program: SocketFilter
+}
+
+/** A ring whose owner's thread is gone: structured-clonable, for PacketRing.adopt. */
+export interface RingLegacy {
+  readonly fd: number
+  readonly progress: SharedArrayBuffer
 }
 
 /**
@@ -71,21 +87,24 @@ export class PacketRing {
   /** Keeps the memory alive for as long as the ring is mapped over it. */
   readonly #bytes: Uint8Array
   readonly #statistics: Uint32Array = new Uint32Array(new ArrayBuffer(4 * STATS_WORDS))
-  #drops = 0
-  #freezes = 0
+  readonly #progress: Float64Array
   #fd: number
 
-  private constructor(fd: number, options: PacketRingOptions) {
+  private constructor(fd: number, options: PacketRingOptions, legacy?: RingLegacy) {
     const { memory, byteOffset, blocks, blockBytes, rows } = options
     this.#c = libc()
     this.#fd = fd
     this.#bytes = new Uint8Array(memory, byteOffset, blocks * blockBytes)
-    configure(fd, options)
-    this.#c.mapOver(this.#c.address(this.#bytes), this.#bytes.length, PROT_READ_WRITE, MAP_SHARED_FIXED, fd)
-    this.#blocks = new RingBlocks(memory, byteOffset, blocks, blockBytes, rows)
+    this.#progress = new Float64Array(legacy?.progress ?? new SharedArrayBuffer(8 * RING_PROGRESS_WORDS))
+    if (legacy === undefined) {
+      configure(fd, options)
+      this.#c.mapOver(this.#c.address(this.#bytes), this.#bytes.length, PROT_READ_WRITE, MAP_SHARED_FIXED, fd)
+    }
+    this.#blocks = new RingBlocks(memory, byteOffset, blocks, blockBytes, rows, this.#progress)
+    if (legacy !== undefined) return
     try {
       this.#bind()
-      joinGroup(fd)
+      joinGroup(fd, options.group)
     } catch (error) {
       this.#unmap()
       throw error
@@ -108,6 +127,21 @@ export class PacketRing {
     }
   }
 
+  /** Goes on with a ring that was opened with these options by a thread that is gone: what lies in it, and was not handed out, is there. */
+  static adopt(options: PacketRingOptions, legacy: RingLegacy): PacketRing {
+    return new PacketRing(legacy.fd, options, legacy)
+  }
+
+  /** What another thread needs to go on, should this one die. */
+  get legacy(): RingLegacy {
+    return { fd: this.#fd, progress: this.#progress.buffer as SharedArrayBuffer }
+  }
+
+  /** By which other rings join this one's group. @throws SyscallError */
+  get groupId(): number {
+    return getOption(this.#fd, SOL_PACKET, PACKET_FANOUT, SUBJECT) & 0xffff
+  }
+
   /** For a poller; -1 once closed. */
   get fd(): number {
     return this.#fd
@@ -125,13 +159,13 @@ export class PacketRing {
   /** Packets that passed the filter and found the ring full, since it was opened. */
   kernelDrops(): number {
     this.#readStatistics()
-    return this.#drops
+    return this.#progress[PROGRESS_DROPS]!
   }
 
   /** How often the ring was full, and the kernel waited for a block to come back. */
   freezes(): number {
     this.#readStatistics()
-    return this.#freezes
+    return this.#progress[PROGRESS_FREEZES]!
   }
 
   /** Takes other packets from now on. @throws SyscallError */
@@ -159,8 +193,8 @@ export class PacketRing {
     if (this.#fd < 0) return
     const length = Uint32Array.of(4 * STATS_WORDS)
     if (this.#c.getsockopt(this.#fd, SOL_PACKET, PACKET_STATISTICS, this.#statistics, length) < 0) return
-    this.#drops += this.#statistics[STATS_DROPS]!
-    this.#freezes += this.#statistics[STATS_FREEZES]!
+    this.#progress[PROGRESS_DROPS]! += this.#statistics[STATS_DROPS]!
+    this.#progress[PROGRESS_FREEZES]! += this.#statistics[STATS_FREEZES]!
   }
 
   #bind(): void {
@@ -194,12 +228,15 @@ function configure(fd: number, { blocks, blockBytes, retireMs, filter }: PacketR
     throw new SyscallError('setsockopt', c.errno(), `${SUBJECT} of ${blocks * blockBytes} bytes`)
 }
 
-/** A group of one: only a group has the kernel put IPv4 fragments together. */
-function joinGroup(fd: number): void {
-  const flags = PACKET_FANOUT_FLAG_UNIQUEID | PACKET_FANOUT_FLAG_DEFRAG
-  const value = (more: number): number => ((flags | more | PACKET_FANOUT_HASH) << 16) | 0
-  const c = libc()
+/** A group, be it of one: only a group has the kernel put IPv4 fragments together. */
+function joinGroup(fd: number, group: PacketGroup | undefined): void {
+  const kind = group === undefined ? PACKET_FANOUT_HASH : PACKET_FANOUT_CBPF
+  const id = group?.id ?? 0
+  const flags = PACKET_FANOUT_FLAG_DEFRAG | (group?.id === undefined ? PACKET_FANOUT_FLAG_UNIQUEID : 0) | kind
+  const value = (more: number): number => ((flags | more) << 16) | id
   const best = Int32Array.of(value(PACKET_FANOUT_FLAG_IGNORE_OUTGOING))
-  if (c.setsockopt(fd, SOL_PACKET, PACKET_FANOUT, best, 4) === 0) return
-  setOption(fd, SOL_PACKET, PACKET_FANOUT, value(0), SUBJECT)
+  if (libc().setsockopt(fd, SOL_PACKET, PACKET_FANOUT, best, 4) !== 0) {
+    setOption(fd, SOL_PACKET, PACKET_FANOUT, value(0), SUBJECT)
+  }
+  if (group !== undefined && group.id === undefined) group.program.distribute(fd, SUBJECT)
 }

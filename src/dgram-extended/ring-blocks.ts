@@ -23,6 +23,14 @@ import {
 const AHEAD_BYTES = 4096
 const CACHE_LINE_BYTES = 64
 
+/** What is known of a reader's progress, in memory that outlives it: its block, and the packets of it that it has handed out. */
+const BLOCK = 0
+const HANDED_OUT = 1
+/** What the kernel has told of the ring since it was opened; for its owner. */
+export const PROGRESS_DROPS = 2
+export const PROGRESS_FREEZES = 3
+export const RING_PROGRESS_WORDS = 4
+
 /**
  * Reads the blocks of a TPACKET_V3 ring in place. Each is the kernel's or ours, as its status word tells: what a call
  * brought lies in a block of ours, which the next call gives back when it has been read to its end.
@@ -30,6 +38,10 @@ const CACHE_LINE_BYTES = 64
  * Lengths and offsets are checked against the block before they are believed.
  */
 export class RingBlocks {
+  /** For another reader of the same ring, should this one's thread die: see RING_PROGRESS_WORDS. */
+  readonly #progress: Float64Array
+  /** Packets of the next block that a reader before this one has handed out. */
+  #passed: number
   /** How many rows of the last call came with a VLAN tag, which the kernel has taken off; a second one may still be there. */
   tagged = 0
   /** Which: the first `tagged` of these. */
@@ -51,9 +63,22 @@ export class RingBlocks {
   #touched = 0
   touchedWords = 0
 
-  /** The ring is memory[byteOffset, byteOffset + blocks * blockBytes). `rows`: the most that one call returns. */
-  constructor(memory: ArrayBufferLike, byteOffset: number, blocks: number, blockBytes: number, rows: number) {
+  /**
+   * The ring is memory[byteOffset, byteOffset + blocks * blockBytes). `rows`: the most that one call returns. `progress`: of the
+   * reader that is gone, where this one goes on in its place.
+   */
+  constructor(
+    memory: ArrayBufferLike,
+    byteOffset: number,
+    blocks: number,
+    blockBytes: number,
+    rows: number,
+    progress: Float64Array = new Float64Array(RING_PROGRESS_WORDS),
+  ) {
     const bytes = blocks * blockBytes
+    this.#progress = progress
+    this.#block = progress[BLOCK]!
+    this.#passed = progress[HANDED_OUT]!
     this.taggedRows = new Uint16Array(rows)
     this.#words = new Uint32Array(memory, byteOffset, bytes / 4)
     this.#statuses = new Int32Array(memory, byteOffset, bytes / 4)
@@ -73,6 +98,7 @@ export class RingBlocks {
     this.tagged = 0
     this.#read(columns, rows)
     this.#left -= rows
+    this.#progress[HANDED_OUT]! += rows
     return rows
   }
 
@@ -84,6 +110,7 @@ export class RingBlocks {
     this.#left = Math.min(this.#words[block + BLOCK_PACKETS]!, Math.floor(this.#blockBytes / FRAME_HEADER_BYTES))
     this.#at = this.#block * this.#blockBytes + this.#words[block + BLOCK_FIRST]!
     this.#touched = this.#at
+    if (this.#passed > 0) this.#passOver()
     if (this.#left > 0) return true
     this.#release()
     return false
@@ -93,6 +120,18 @@ export class RingBlocks {
     Atomics.store(this.#statuses, ((this.#block * this.#blockBytes) >>> 2) + BLOCK_STATUS, TP_STATUS_KERNEL)
     this.#block = this.#block + 1 === this.#blocks ? 0 : this.#block + 1
     this.#taken = false
+    this.#progress[BLOCK] = this.#block
+    this.#progress[HANDED_OUT] = 0
+  }
+
+  #passOver(): void {
+    const end = (this.#block + 1) * this.#blockBytes
+    this.#left = Math.max(0, this.#left - this.#passed)
+    for (; this.#passed > 0; this.#passed--) {
+      const isSound = this.#at + FRAME_HEADER_BYTES <= end && (this.#at & 3) === 0
+      const next = isSound ? this.#words[(this.#at >>> 2) + FRAME_NEXT]! : 0
+      this.#at = next === 0 || this.#at + next > end ? end : this.#at + next
+    }
   }
 
   /** Fields in local variables: the compiler then looks at each once a call, not once a packet. */

@@ -6,12 +6,22 @@ import {
   BPF_LOAD_ABSOLUTE,
   BPF_LOAD_HEADER_LENGTH,
   BPF_LOAD_INDEXED,
+  BPF_LOAD_NUMBER,
+  BPF_LOAD_WORD,
+  BPF_LOAD_WORD_INTO_X,
   BPF_MAXINSNS,
+  BPF_MULTIPLY,
   BPF_RETURN,
+  BPF_RETURN_A,
+  BPF_SHIFT_RIGHT,
   BPF_SIZE_BYTE,
   BPF_SIZE_HALF,
   BPF_SIZE_WORD,
+  BPF_STORE_WORD,
+  BPF_XOR_WITH_X,
+  PACKET_FANOUT_DATA,
   SO_ATTACH_FILTER,
+  SOL_PACKET,
 } from './packet-layout.ts'
 import { SyscallError } from './syscall-error.ts'
 
@@ -21,6 +31,9 @@ const PROGRAM_BYTES = 16
 const PROGRAM_ADDRESS = 8
 /** A packet is kept whole: more than there can be. */
 const WHOLE = 0xffff_ffff
+
+/** 2^32 divided by the golden ratio, odd: spreads what differs in few bits (Knuth, volume 3, section 6.4). */
+const HASH_FACTOR = 0x9e37_79b1
 
 const SIZES = { 4: BPF_SIZE_WORD, 2: BPF_SIZE_HALF, 1: BPF_SIZE_BYTE } as const
 
@@ -80,6 +93,24 @@ export class SocketFilter {
     return this
   }
 
+  /** Begins a hash, in a word of the program's own. */
+  beginHash(): this {
+    return this.#add(BPF_LOAD_NUMBER, 0).#add(BPF_STORE_WORD, 0)
+  }
+
+  /** Takes A into the hash. */
+  hash(): this {
+    return this.#add(BPF_LOAD_WORD_INTO_X, 0)
+      .#add(BPF_XOR_WITH_X, 0)
+      .#add(BPF_MULTIPLY, HASH_FACTOR)
+      .#add(BPF_STORE_WORD, 0)
+  }
+
+  /** Ends with the hash's upper half, whose bits depend on all that went in. */
+  returnHash(): this {
+    return this.#add(BPF_LOAD_WORD, 0).#add(BPF_SHIFT_RIGHT, 16).#add(BPF_RETURN_A, 0)
+  }
+
   accept(): this {
     return this.#add(BPF_RETURN, WHOLE)
   }
@@ -90,6 +121,15 @@ export class SocketFilter {
 
   /** Replaces the filter that the socket has. @throws SyscallError; RangeError when the program is longer than 4096 instructions */
   attach(fd: number, subject: string): void {
+    this.#set(fd, SOL_SOCKET, SO_ATTACH_FILTER, subject)
+  }
+
+  /** Makes the fan-out group of a packet socket, of kind PACKET_FANOUT_CBPF, ask the program which member gets a packet. @throws as attach() */
+  distribute(fd: number, subject: string): void {
+    this.#set(fd, SOL_PACKET, PACKET_FANOUT_DATA, subject)
+  }
+
+  #set(fd: number, level: number, name: number, subject: string): void {
     const count = this.#instructions.length
     if (count > BPF_MAXINSNS) throw new RangeError(`a socket filter of ${count} instructions\nThe kernel takes 4096.`)
     const c = libc()
@@ -97,7 +137,7 @@ export class SocketFilter {
     const program = new DataView(new ArrayBuffer(PROGRAM_BYTES))
     program.setUint16(0, count, true)
     program.setBigUint64(PROGRAM_ADDRESS, c.address(code), true)
-    const result = c.setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, program, PROGRAM_BYTES)
+    const result = c.setsockopt(fd, level, name, program, PROGRAM_BYTES)
     // The last use of `code`: until here it is alive, and so is its address.
     if (result < 0) throw new SyscallError('setsockopt', c.errno(), `${subject}, filter of ${code.byteLength} bytes`)
   }

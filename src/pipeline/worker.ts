@@ -54,8 +54,9 @@ class PipelineWorker {
     this.#batch = batch
     if (plan.budget !== undefined) this.#budget = new FrameBudget(plan.budget, plan.worker)
     const { kernelDropped, kernelFreezes, interfaceLosses } = pipeline.counters
-    const drops = plan.source.legacy === undefined ? kernelDropped : 0
-    this.#before = { drops, freezes: kernelFreezes, losses: interfaceLosses }
+    const isHeir = plan.source.legacy !== undefined
+    const [drops, freezes] = isHeir ? [0, 0] : [kernelDropped, kernelFreezes]
+    this.#before = { drops, freezes, losses: interfaceLosses }
   }
 
   async run(): Promise<void> {

@@ -15,7 +15,7 @@ export interface Source {
   receive(batch: FrameBatch, maxRows: number, milliseconds: number): number | Promise<number>
   /** Packets that the kernel dropped before us, since open; with sockets of a legacy, since these were opened. */
   kernelDrops(): number
-  /** Of a ring: how often it was full since open, and how often an interface it listens on went away or down. */
+  /** Of a ring: how often it was full since it was opened, and how often an interface it listens on went away or down. */
   freezes?(): number
   interfaceLosses?(): number
   /** Of a file: bytes of it that have been read. */

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest'
-import { RingBlocks } from '../../src/dgram-extended/ring-blocks.ts'
+import { RING_PROGRESS_WORDS, RingBlocks } from '../../src/dgram-extended/ring-blocks.ts'
 import { columnsOf } from './support.ts'
 
 const OFFSET = 4096
@@ -145,5 +145,31 @@ describe('what cannot be is a row with nothing captured', () => {
     for (let count = ring.receive(columns, ROWS); count > 0; count = ring.receive(columns, ROWS)) rows += count
     expect(rows).toBe(Math.floor(BLOCK / 68))
     expect(status(0)).toBe(0)
+  })
+})
+
+describe('another reader that goes on with the ring', () => {
+  it('begins behind the packets that were handed out, in the block where they were', () => {
+    const progress = new Float64Array(new SharedArrayBuffer(8 * RING_PROGRESS_WORDS))
+    const first = new RingBlocks(memory, OFFSET, BLOCKS, BLOCK, ROWS, progress)
+    handOver(0, [{}])
+    handOver(1, [{}, {}, {}, {}])
+    handOver(2, [{}])
+    expect([first.receive(columns, ROWS), first.receive(columns, 3)]).toEqual([1, 3])
+    const second = new RingBlocks(memory, OFFSET, BLOCKS, BLOCK, ROWS, progress)
+    expect([second.receive(columns, ROWS), row(0)[0]]).toEqual([1, placeOf(1, 3)])
+    // All of block 1 is handed out, and it is not given back yet.
+    const third = new RingBlocks(memory, OFFSET, BLOCKS, BLOCK, ROWS, progress)
+    expect(status(1)).toBe(1)
+    expect(third.receive(columns, ROWS) + third.receive(columns, ROWS)).toBe(1)
+    expect([row(0)[0], status(1)]).toEqual([placeOf(2, 0), 0])
+  })
+
+  it('does not leave the block, whatever its headers say', () => {
+    const progress = new Float64Array(new SharedArrayBuffer(8 * RING_PROGRESS_WORDS))
+    handOver(0, [{}, { next: 70_000 }, {}, {}])
+    new RingBlocks(memory, OFFSET, BLOCKS, BLOCK, ROWS, progress).receive(columns, 3)
+    const heir = new RingBlocks(memory, OFFSET, BLOCKS, BLOCK, ROWS, progress)
+    expect([heir.receive(columns, ROWS), row(0)]).toEqual([1, [OFFSET, 0, 0]])
   })
 })

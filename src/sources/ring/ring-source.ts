@@ -1,7 +1,7 @@
 import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, EXIT_USAGE, Failure } from '../../config/terms/failure.ts'
 import { DiscardSocket } from '../../dgram-extended/discard-socket.ts'
 import { systemCallsUnavailable } from '../../dgram-extended/libc.ts'
-import { PacketRing } from '../../dgram-extended/packet-ring.ts'
+import { PacketRing, type PacketRingOptions, type RingLegacy } from '../../dgram-extended/packet-ring.ts'
 import { Poller } from '../../dgram-extended/poller.ts'
 import { SyscallError } from '../../dgram-extended/syscall-error.ts'
 import type { FrameBatch } from '../../frames/frame-batch.ts'
@@ -10,6 +10,7 @@ import { ENCAPSULATIONS } from '../../wire/registry.ts'
 import { IPPROTO_UDP } from '../../wire/udp.ts'
 import type { Listener, Source, SourceContext, SourcePlan, SourceType } from '../source.ts'
 import { describeListener, NEEDS_RAW, socketAddresses } from '../udp-listeners.ts'
+import { distribution } from './distribution.ts'
 import { InterfaceWatch } from './interface-watch.ts'
 import { skipTags } from './second-tags.ts'
 import { tunnelFilter } from './tunnel-filter.ts'
@@ -31,22 +32,30 @@ class RingSource implements Source {
   readonly warnings: readonly string[] = [
     "The ring sees packets before this host's firewall and NAT: what they refuse is collected, too; --allow-from chooses senders.",
   ]
+  readonly group: unknown
+  readonly legacy: unknown
   readonly #ring: PacketRing
   readonly #poller: Poller
   readonly #watch: InterfaceWatch
   readonly #listeners: readonly Listener[]
   readonly #discards: readonly DiscardSocket[]
+  readonly #isFirst: boolean
   readonly #napping: Int32Array = new Int32Array(new SharedArrayBuffer(4))
   /** Packets came by the last call. */
   #flows = false
 
   constructor(plan: SourcePlan, context: SourceContext) {
     this.#listeners = plan.listeners
-    this.#watch = new InterfaceWatch(plan.listeners, plan.interface, context.say)
+    // Each worker sees the interfaces come and go; one tells of it.
+    this.#isFirst = plan.share === undefined || plan.share.worker === 0
+    this.#watch = new InterfaceWatch(plan.listeners, plan.interface, this.#isFirst ? context.say : () => {})
     if (this.#watch.interfaces.length === 0) throw noInterface(plan)
     this.#ring = openRing(plan, context, this.#watch)
     this.#poller = new Poller([this.#ring.fd])
-    this.#discards = openDiscards(plan.listeners)
+    if (plan.share !== undefined) this.group = this.#ring.groupId
+    this.legacy = this.#ring.legacy
+    // Those of a worker that died are open still.
+    this.#discards = this.#isFirst && plan.legacy === undefined ? openDiscards(plan.listeners) : []
     const sockets = socketAddresses(plan.listeners).map(({ listener, address }) =>
       describeListener(address, listener.port, listener.encapsulation),
     )
@@ -82,7 +91,7 @@ class RingSource implements Source {
   }
 
   interfaceLosses(): number {
-    return this.#watch.losses
+    return this.#isFirst ? this.#watch.losses : 0
   }
 
   close(): void {
@@ -92,16 +101,20 @@ class RingSource implements Source {
 }
 
 function openRing(plan: SourcePlan, context: SourceContext, watch: InterfaceWatch): PacketRing {
+  const { share, legacy, listeners } = plan
+  const options: PacketRingOptions = {
+    memory: context.memory,
+    byteOffset: context.byteOffset,
+    blocks: blocksOf(plan),
+    blockBytes: BLOCK_BYTES,
+    retireMs: RETIRE_MS,
+    rows: BATCH_ROWS,
+    filter: tunnelFilter(listeners, watch.interfaces),
+    ...(share && { group: { id: share.group as number | undefined, program: distribution(listeners) } }),
+  }
+  if (legacy !== undefined) return PacketRing.adopt(options, legacy as RingLegacy)
   try {
-    return PacketRing.open({
-      memory: context.memory,
-      byteOffset: context.byteOffset,
-      blocks: blocksOf(plan),
-      blockBytes: BLOCK_BYTES,
-      retireMs: RETIRE_MS,
-      rows: BATCH_ROWS,
-      filter: tunnelFilter(plan.listeners, watch.interfaces),
-    })
+    return PacketRing.open(options)
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error
     if (error.code === 'EPERM') {
@@ -154,6 +167,7 @@ function blocksOf({ buffer }: SourcePlan): number {
 export const ringSource: SourceType = {
   engine: 'ring',
   outerHeaders: true,
+  canShare: () => true,
   drain: 'arrived',
   batchRows: BATCH_ROWS,
   settleMs: 3 * RETIRE_MS,
