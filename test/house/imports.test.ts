@@ -83,3 +83,34 @@ test('only the two public entries re-export', () => {
   const entries = ['dgram-extended/dgram-extended.ts', 'pcap-writer/pcap-writer.ts']
   expect(exporters.filter((file) => !entries.includes(file))).toEqual([])
 })
+
+/** Modules that are loaded with one, by `import` and not only for types. */
+function loadedWith(file: string, known: Set<string> = new Set()): Set<string> {
+  if (known.has(file)) return known
+  known.add(file)
+  const text = readFileSync(join(SRC, file), 'utf8')
+  for (const [, clause, target] of text.matchAll(/^(?:import|export) ([^;']*?) ?from '([^']+)'/gms)) {
+    const isForTypes = clause!.startsWith('type ') || /^\{(\s*type [^,}]+,?)+\s*\}$/.test(clause!)
+    if (isForTypes) continue
+    if (target!.startsWith('.')) loadedWith(normalize(join(dirname(file), target!)), known)
+    else known.add(target!)
+  }
+  return known
+}
+
+test('threads load no schemas: zod alone is a hundred modules, and each thread would load them anew', () => {
+  const threads = files.filter(
+    (file) => /(?:-thread|pipeline\/worker)\.ts$/.test(file) && file !== 'pipeline/worker-thread.ts',
+  )
+  const halves = files
+    .flatMap((file) =>
+      [...readFileSync(join(SRC, file), 'utf8').matchAll(/pipelineHalf: new URL\('([^']+)'/g)].map(([, half]) =>
+        normalize(join(dirname(file), half!)),
+      ),
+    )
+    .map((file) => file.replace(/\.js$/, '.ts'))
+  expect(threads.length).toBeGreaterThan(4)
+  expect(halves.length).toBeGreaterThan(4)
+  for (const file of [...threads, ...halves]) expect([file, loadedWith(file).has('zod')]).toEqual([file, false])
+  expect(loadedWith('cli/program.ts').has('zod')).toBe(true)
+})

@@ -1,4 +1,5 @@
-import { execFile, execFileSync } from 'node:child_process'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -6,6 +7,7 @@ import type { Collector } from '../support/collector.ts'
 import type { FakeClock } from '../support/fake-clock.ts'
 import { numberedDatagrams, numberedFrame, send, vxlan } from '../support/sender.ts'
 import type { SmallDisk } from '../support/small-disk.ts'
+import { until } from '../support/waiting.ts'
 
 /** What a fault may touch while the collector runs in a flood. */
 export interface Scene {
@@ -52,6 +54,7 @@ export const FAULTS: ReadonlyMap<string, (scene: Scene) => Promise<void>> = new 
   ['no descriptor left', noDescriptor],
   ['SIGHUP again and again', hangUps],
   ['SIGUSR1 again and again', statistics],
+  ['a worker that throws', workerThrows],
   ['stopped for a moment', stopped],
   ['a sender that is not allowed', foreignSender],
   ['the longest datagrams', longDatagrams],
@@ -123,6 +126,26 @@ async function clockSet({ clock, random }: Scene): Promise<void> {
     await setTimeout(TROUBLE_MS)
   }
   clock.set(0)
+}
+
+/** Its successor takes over; five deaths in a minute would end the program. */
+async function workerThrows({ collector }: Scene): Promise<void> {
+  const deaths = () => collector.stderr.split('died and is started again').length
+  const before = deaths()
+  const strace = traceReceiving(collector.pid)
+  const traced = once(strace, 'close')
+  await until('the worker has died', () => deaths() > before)
+  strace.kill()
+  await traced
+  const { received } = await collector.statistics()
+  // Before, it loads its modules: without a descriptor for them it would die again and again.
+  await until('its successor receives', async () => (await collector.statistics()).received > received)
+}
+
+/** Each receive call of every thread fails until this is ended. */
+export function traceReceiving(pid: number): ChildProcess {
+  const fault = ['-e', 'trace=recvmmsg', '-e', 'inject=recvmmsg:error=EIO']
+  return spawn('strace', ['-f', '-q', '-o', '/dev/null', ...fault, '-p', `${pid}`])
 }
 
 async function statistics({ collector }: Scene): Promise<void> {

@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { randomNumbers } from '../support/random.ts'
 import { Flood } from '../support/sender.ts'
 import type { SmallDisk } from '../support/small-disk.ts'
 import { until } from '../support/waiting.ts'
-import { FAULTS, type Scene } from './faults.ts'
+import { FAULTS, type Scene, traceReceiving } from './faults.ts'
 import { MemoryWatch } from './memory.ts'
 
 const VNIS = 2 ** 24
@@ -46,7 +46,7 @@ export interface Total {
 }
 
 /** How a life ends. */
-export type End = 'stopped' | 'killed' | 'its worker throws'
+export type End = 'stopped' | 'killed' | 'its workers throw'
 
 /** @throws an error that names the sum, the file or the growth that is wrong */
 export async function live(around: Surroundings, minutes: number, end: End): Promise<void> {
@@ -65,7 +65,7 @@ export async function live(around: Surroundings, minutes: number, end: End): Pro
     const gained = memory.descriptorsGained()
     memory.stop()
     if (end === 'killed') await kill(collector, place, before)
-    else if (end === 'its worker throws') await makeThrow(collector)
+    else if (end === 'its workers throw') await makeThrow(collector)
     else {
       await flood.stop()
       await collector.stop()
@@ -156,10 +156,8 @@ async function kill(collector: Collector, place: string, before: ReadonlySet<str
 }
 
 async function makeThrow(collector: Collector): Promise<void> {
-  const fault = ['-e', 'trace=recvmmsg', '-e', 'inject=recvmmsg:error=EIO']
-  const strace = spawn('strace', ['-f', '-q', '-o', '/dev/null', ...fault, '-p', `${collector.pid}`])
-  await once(strace, 'close')
-  say(`its worker threw: ${/.*EIO.*/.exec(collector.stderr)?.[0] ?? 'nothing was said about it'}`)
+  await once(traceReceiving(collector.pid), 'close')
+  say(`its workers threw: ${/.*EIO.*/.exec(collector.stderr)?.[0] ?? 'nothing was said about it'}`)
 }
 
 /** `sent`: what the kernel took, where all of it must have been received. */
@@ -188,7 +186,7 @@ function described({ largest, growth, minutes }: MemoryWatch): string {
   const moved =
     growth === undefined
       ? 'watched too briefly to tell its growth'
-      : `${growth.toFixed(1)} gained in ${minutes.toFixed(1)} minutes`
+      : `${growth.toFixed(1)} gained in the later half of ${minutes.toFixed(1)} minutes`
   return `memory: at most ${largest.toFixed(0)} MiB, ${moved}`
 }
 

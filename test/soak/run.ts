@@ -1,7 +1,7 @@
 /**
  * Faults at random beside a flood: npm run soak -- [--minutes N] [--seed S] [--rate N]     (root)
  * Two thirds of the time are one life of the collector, in which memory must stay; the rest are lives of five minutes. Each ends with
- * the accounting checked against what was sent, by kill -9, or with a worker that throws, and the next goes on in the same folders. Exit
+ * the accounting checked against what was sent, by kill -9, or with workers that throw until it gives up, and the next goes on in the same folders. Exit
  * code 1 when a sum is wrong, a file is broken, or memory grew. The same seed has the same faults in the same order.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
@@ -14,7 +14,7 @@ import { type End, live, type Surroundings, say } from './life.ts'
 
 const LONG_LIFE = 2 / 3
 const SHORT_LIFE_MINUTES = 5
-const ENDS: readonly End[] = ['stopped', 'killed', 'its worker throws']
+const ENDS: readonly End[] = ['stopped', 'killed', 'its workers throw']
 const DISK_MEBIBYTES = 48
 /** Datagrams a second. */
 const RATE = 30_000

@@ -6,7 +6,8 @@ import { TcpSegmenter } from '../../frames/tcp-segmenter.ts'
 import type { Sender, SinkThread } from '../thread/loop.ts'
 import { HEADER_BYTES, recordBytes } from './frame-queue.ts'
 import { Outage } from './outage.ts'
-import { type Pace, Pacer } from './pacer.ts'
+import type { Pace } from './pace.ts'
+import { Pacer } from './pacer.ts'
 import { UnfinishedChecksums } from './unfinished-checksums.ts'
 
 /** Frames that are handed over together. */

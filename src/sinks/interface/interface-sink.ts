@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { deviceName } from '../device/device-name.ts'
-import { type Pace, pace } from '../device/pacer.ts'
+import { type Pace, pace } from '../device/pace.ts'
 import { SEGMENT_KEY, type Segment, segment } from '../device/segment.ts'
 import type { SinkType } from '../sink.ts'
 import { startSinkThread } from '../thread/host.ts'

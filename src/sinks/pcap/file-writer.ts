@@ -6,7 +6,7 @@ import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import { PipelineCounters } from '../../telemetry/counters.ts'
 import type { Sender, SinkThread } from '../thread/loop.ts'
 import type { Lane } from '../thread/wiring.ts'
-import { createFormat, type FileOptions } from './options.ts'
+import { createFormat, type FileOptions } from './file-options.ts'
 import { SeriesLanes } from './series-lanes.ts'
 
 /** A reader that took nothing for so long, when the program is to end, has stopped. */

@@ -2,7 +2,7 @@ import type { SinkCounters } from '../../telemetry/counters.ts'
 import type { FrameSink, SinkWiring } from '../sink.ts'
 import { QueueWriter } from '../thread/queue-writer.ts'
 import type { Lane } from '../thread/wiring.ts'
-import { createFormat, type FileOptions } from './options.ts'
+import { createFormat, type FileOptions } from './file-options.ts'
 import { SeriesTable } from './series-table.ts'
 
 /** The half of a file sink that lives in the pipeline; see PipelineHalf. Records in the queue are those of the file. */

@@ -3,22 +3,8 @@ import { problem } from '../../config/terms/problem.ts'
 import { byteSize, duration, positiveInteger } from '../../config/terms/units.ts'
 import { PathTemplateError } from '../../pcap-writer/errors.ts'
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
-import { PcapFormat } from '../../pcap-writer/pcap-format.ts'
-import { PcapngFormat } from '../../pcap-writer/pcapng-format.ts'
-import type { RecordFormat } from '../../pcap-writer/record-format.ts'
 import { LINKTYPE_ETHERNET } from '../../wire/link-type.ts'
-
-/** When a file gives way to the next. */
-export interface RotateOption {
-  readonly bytes?: number
-  readonly seconds?: number
-}
-
-/** Which finished files stay. */
-export interface KeepOption {
-  readonly files?: number
-  readonly bytes?: number
-}
+import type { FileOptions, KeepOption, RotateOption } from './file-options.ts'
 
 const path = z.string().superRefine((text, context) => {
   if (text === '-') return
@@ -94,19 +80,6 @@ export const pcapngOptions = z.strictObject({
   target: path.default(`${PATH_BY_DEFAULT}.pcapng`),
 })
 
-/** What the sink's thread is made from; both kinds of file have it. */
-export interface FileOptions {
-  readonly kind: 'pcap' | 'pcapng'
-  readonly target: string
-  readonly precision: 'ns' | 'us'
-  readonly rotate: RotateOption | undefined
-  readonly keep: KeepOption | undefined
-  readonly compress: 'gzip' | undefined
-  readonly openFiles: number
-  /** LINKTYPE_ value of a pcap file's frames. */
-  readonly linkType: number
-}
-
 export function pcapngFileOptions(options: z.output<typeof pcapngOptions>): FileOptions {
   const { target, rotate: when, keep: which, compress } = options
   return {
@@ -119,8 +92,4 @@ export function pcapngFileOptions(options: z.output<typeof pcapngOptions>): File
     openFiles: options['open-files'],
     linkType: LINKTYPE_ETHERNET,
   }
-}
-
-export function createFormat(options: FileOptions): RecordFormat {
-  return options.kind === 'pcap' ? new PcapFormat(options) : new PcapngFormat()
 }

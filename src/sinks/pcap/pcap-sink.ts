@@ -3,7 +3,8 @@ import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../../wire/link-type.ts'
 import type { OpenSink, SinkContext, SinkType } from '../sink.ts'
 import { startSinkThread } from '../thread/host.ts'
-import { type FileOptions, pcapngFileOptions, pcapngOptions, pcapOptions } from './options.ts'
+import type { FileOptions } from './file-options.ts'
+import { pcapngFileOptions, pcapngOptions, pcapOptions } from './options.ts'
 import { SeriesTable } from './series-table.ts'
 
 function openFiles(options: FileOptions, context: SinkContext): Promise<OpenSink> {

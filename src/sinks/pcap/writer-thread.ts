@@ -1,5 +1,5 @@
 import { runSender, type SinkThread } from '../thread/loop.ts'
+import type { FileOptions } from './file-options.ts'
 import { FileWriter } from './file-writer.ts'
-import type { FileOptions } from './options.ts'
 
 runSender((thread: SinkThread<FileOptions>) => new FileWriter(thread))

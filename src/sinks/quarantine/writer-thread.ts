@@ -1,6 +1,6 @@
 import type { SeriesDescription } from '../../pcap-writer/file-interfaces.ts'
+import type { FileOptions } from '../pcap/file-options.ts'
 import { FileWriter } from '../pcap/file-writer.ts'
-import type { FileOptions } from '../pcap/options.ts'
 import { runSender, type SinkThread } from '../thread/loop.ts'
 import { LINKTYPE_WIRESHARK_UPPER_PDU } from './exported-pdu.ts'
 
