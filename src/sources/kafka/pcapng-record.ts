@@ -18,7 +18,7 @@ const NANOSECONDS = 1_000_000_000
 export interface PcapngColumns {
   /** False when there is no room for it now. */
   add(
-    bytes: Buffer,
+    /** Where the frame is in the record's bytes. */
     from: number,
     captured: number,
     wireLength: number,
@@ -38,33 +38,37 @@ interface Tunnel {
 
 const UNKNOWN: Tunnel = { encapsulation: 0, tunnelId: 0, linkType: LINKTYPE_ETHERNET }
 
-export function isPcapng(value: Buffer): boolean {
+export function isPcapng(bytes: Buffer, at: number, length: number): boolean {
   return (
-    value.length >= SMALLEST_BLOCK &&
-    value.readUInt32LE(0) === SECTION_HEADER &&
-    value.readUInt32LE(BODY) === BYTE_ORDER_MAGIC
+    length >= SMALLEST_BLOCK &&
+    bytes.readUInt32LE(at) === SECTION_HEADER &&
+    bytes.readUInt32LE(at + BODY) === BYTE_ORDER_MAGIC
   )
 }
 
-/** A record's value that is a capture file of many frames. */
+/** A record's value that is a capture file of many frames: bytes[at, end). */
 export class PcapngRecord {
   readonly #value: Buffer
   readonly #tunnels: Tunnel[] = []
-  #at = 0
+  readonly #end: number
+  #at: number
 
-  constructor(value: Buffer) {
-    this.#value = value
+  constructor(bytes: Buffer, at: number, end: number) {
+    this.#value = bytes
+    this.#at = at
+    this.#end = end
   }
 
   /** Hands the frames on; false when there was no room for one: called again, it goes on there. */
   unpack(columns: PcapngColumns): boolean {
     const value = this.#value
-    while (this.#at < value.length) {
-      const length = this.#at + SMALLEST_BLOCK <= value.length ? value.readUInt32LE(this.#at + BLOCK_LENGTH) : 0
-      if (length < SMALLEST_BLOCK || length % 4 !== 0 || this.#at + length > value.length) {
+    const end = this.#end
+    while (this.#at < end) {
+      const length = this.#at + SMALLEST_BLOCK <= end ? value.readUInt32LE(this.#at + BLOCK_LENGTH) : 0
+      if (length < SMALLEST_BLOCK || length % 4 !== 0 || this.#at + length > end) {
         // What follows cannot be found: one empty frame stands for it in the account.
-        if (!nothing(columns, value)) return false
-        this.#at = value.length
+        if (!nothing(columns, this.#at)) return false
+        this.#at = end
         return true
       }
       const type = value.readUInt32LE(this.#at)
@@ -78,9 +82,9 @@ export class PcapngRecord {
   #packet(columns: PcapngColumns, length: number): boolean {
     const value = this.#value
     const at = this.#at
-    if (length < PACKET_BYTES + 4) return nothing(columns, value)
+    if (length < PACKET_BYTES + 4) return nothing(columns, at)
     const captured = value.readUInt32LE(at + 20)
-    if (PACKET_BYTES + captured + 4 > length) return nothing(columns, value)
+    if (PACKET_BYTES + captured + 4 > length) return nothing(columns, at)
     const tunnel = this.#tunnels[value.readUInt32LE(at + 8)] ?? UNKNOWN
     // Long division in base 65536: every step stays below 2^53, where doubles are exact.
     const upper = value.readUInt32LE(at + 12) * 65_536 + value.readUInt16LE(at + 18)
@@ -90,7 +94,6 @@ export class PcapngRecord {
     const { encapsulation, tunnelId, linkType } = tunnel
     const wireLength = value.readUInt32LE(at + 24)
     return columns.add(
-      value,
       at + PACKET_BYTES,
       captured,
       wireLength,
@@ -121,6 +124,6 @@ function readTunnel(value: Buffer, start: number, end: number): Tunnel {
 }
 
 /** An empty frame, which stands in the account for what is none. */
-function nothing(columns: PcapngColumns, value: Buffer): boolean {
-  return columns.add(value, 0, 0, 0, 0, 0, 0, 0, LINKTYPE_ETHERNET)
+function nothing(columns: PcapngColumns, at: number): boolean {
+  return columns.add(at, 0, 0, 0, 0, 0, 0, LINKTYPE_ETHERNET)
 }

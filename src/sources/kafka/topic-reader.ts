@@ -1,7 +1,7 @@
 import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, Failure } from '../../config/terms/failure.ts'
 import type { FrameBatch } from '../../frames/frame-batch.ts'
 import { readAccess } from '../../kafka/access-options.ts'
-import { createConsumer, type FetchedRecords, type TopicConsumer } from '../../kafka/client.ts'
+import { createConsumer, type FetchedRecords, fetchedRecords, type TopicConsumer } from '../../kafka/client.ts'
 import { describeKafkaError } from '../../kafka/describe.ts'
 import type { KafkaListen } from '../../kafka/listen.ts'
 import type { Source, SourceContext } from '../source.ts'
@@ -12,6 +12,13 @@ const HEARTBEAT_MS = 2000
 /** Offsets by partition: of each the first that was not received yet. */
 type Place = ReadonlyMap<number, string>
 
+interface Fetched {
+  readonly payload: FetchedRecords
+  next: number
+  /** With an error: they could not be read. */
+  done(error?: unknown): void
+}
+
 /** One member of a consumer group, on one topic. */
 class TopicReader implements Source {
   readonly description: readonly string[]
@@ -20,8 +27,8 @@ class TopicReader implements Source {
   readonly #listen: KafkaListen
   readonly #context: SourceContext
   readonly #unpacker: RecordUnpacker
-  /** What the client has fetched of one partition, and the next record of it. */
-  #fetched: { readonly payload: FetchedRecords; next: number; done(): void } | undefined
+  /** What the client has fetched of one partition, and the next batch of it to open. */
+  #fetched: Fetched | undefined
   #place: Map<number, string> = new Map()
   #wake: () => void = () => {}
   #lastHeartbeat = 0
@@ -54,7 +61,7 @@ class TopicReader implements Source {
     await consumer.run({
       autoCommit: false,
       eachBatchAutoResolve: false,
-      eachBatch: (payload) => this.#offer(payload),
+      eachBatch: (payload) => this.#offer(fetchedRecords(payload)),
     })
   }
 
@@ -62,21 +69,7 @@ class TopicReader implements Source {
     batch.count = 0
     if (this.#fetched === undefined) await this.#arrival(milliseconds)
     this.#unpacker.begin(batch, maxRows)
-    while (this.#fetched !== undefined && this.#unpacker.hasRoom) {
-      const { payload, next, done } = this.#fetched
-      const { messages, partition } = payload.batch
-      const message = messages[next]
-      if (message !== undefined && !this.#unpacker.take(message)) break
-      if (message !== undefined) {
-        const { offset } = message
-        payload.resolveOffset(offset)
-        this.#place.set(partition, String(BigInt(offset) + 1n))
-        this.#fetched.next++
-      }
-      if (this.#fetched.next < messages.length) continue
-      this.#fetched = undefined
-      done()
-    }
+    while (this.#fetched !== undefined && this.#unpacker.hasRoom && this.#takeSome(this.#fetched));
     await this.#heartbeat()
     return batch.count
   }
@@ -104,15 +97,54 @@ class TopicReader implements Source {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    this.#fetched?.done()
-    this.#fetched = undefined
+    this.#release()
     await this.#consumer.disconnect().catch(() => {})
+  }
+
+  /** Takes records of one batch; false when what follows has to wait. */
+  #takeSome(fetched: Fetched): boolean {
+    const { payload } = fetched
+    const { batches, fetchedOffset } = payload.batch
+    const opened = batches[fetched.next]
+    if (opened === undefined) {
+      this.#release()
+      return true
+    }
+    const unpacker = this.#unpacker
+    try {
+      if (!unpacker.isOpen) unpacker.open(opened)
+    } catch (error) {
+      // The client tells it, and asks for the same records again: what cannot be read is not passed over.
+      this.#release(error)
+      return false
+    }
+    const taken = unpacker.take(Number(fetchedOffset))
+    if (taken !== undefined) this.#keep(payload, taken)
+    if (unpacker.isOpen) return false
+    // The last record of a batch may have been compacted away.
+    this.#keep(payload, Number(opened.offset) + 1)
+    fetched.next++
+    return true
+  }
+
+  #keep(payload: FetchedRecords, offset: number): void {
+    payload.resolveOffset(String(offset - 1))
+    this.#place.set(payload.batch.partition, String(offset))
+  }
+
+  /** Lets the client go on. */
+  #release(error?: unknown): void {
+    const fetched = this.#fetched
+    this.#fetched = undefined
+    this.#unpacker.abandon()
+    fetched?.done(error)
   }
 
   /** Holds the client until every record of what it has fetched was received. */
   async #offer(payload: FetchedRecords): Promise<void> {
     if (this.#isClosed) return
-    await new Promise<void>((done) => {
+    await new Promise<void>((resolve, reject) => {
+      const done = (error?: unknown) => (error === undefined ? resolve() : reject(error))
       this.#fetched = { payload, next: 0, done }
       this.#wake()
     })
@@ -135,9 +167,7 @@ class TopicReader implements Source {
       await this.#fetched.payload.heartbeat()
     } catch {
       // The group gives its partitions out anew. What is left of this one's records is somebody's, perhaps ours, to read again.
-      const fetched = this.#fetched
-      this.#fetched = undefined
-      fetched?.done()
+      this.#release()
     }
   }
 }

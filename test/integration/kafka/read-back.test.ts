@@ -1,14 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CompressionTypes, Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { type Collector, expectBalance, startCollector } from '../../support/collector.ts'
 import { runCommand } from '../../support/command.ts'
 import type { TestCluster } from '../../support/kafka/cluster.ts'
 import { someCluster } from '../../support/kafka/given-cluster.ts'
 import { freshTopic } from '../../support/kafka/topic.ts'
+import { outerCapture } from '../../support/outer-capture.ts'
 import { requires, unmet } from '../../support/requirements.ts'
-import { numberedDatagrams, numberOf, send } from '../../support/sender.ts'
+import { numberedDatagrams, numberedFrame, numberOf, send } from '../../support/sender.ts'
 import { framesOf } from '../../support/tshark.ts'
 import { until } from '../../support/waiting.ts'
 
@@ -141,3 +143,74 @@ it('frames that were written are not read again by the group', async () => {
     framesOf(join(GOLDEN, 'kernel-ipv6.inner.pcap')).map(({ bytes }) => bytes),
   )
 })
+
+it('a reader that ends amid a batch of records has kept its place there', async () => {
+  const topic = await topicOf()
+  const input = join(folder, 'numbered.pcap')
+  writeFileSync(input, outerCapture(numberedDatagrams(2000)))
+  expect(runCommand(['decap', input, '--out', topic]).exitCode).toBe(0)
+  for (const [first, count] of [
+    [0, 700],
+    [700, 1],
+    [701, 1299],
+  ] as const) {
+    const file = join(folder, `from-${first}.pcap`)
+    const reader = await start('--listen', topic, '--out', `pcap:${file}`, '--count', `${count}`)
+    expect(await reader.exit()).toBe(0)
+    expect(framesOf(file).map(({ bytes }) => numberOf(bytes))).toEqual(
+      Array.from({ length: count }, (_, i) => first + i),
+    )
+  }
+}, 60_000)
+
+/** Frames by another client, each with what tells its time. */
+const FOREIGN = {
+  /** As Apache Metron's tools write it: microseconds since 1970. */
+  metron: { key: Buffer.from('00060a24181e4000', 'hex'), value: numberedFrame(0, 100) },
+  bare: { value: numberedFrame(1, 60), timestamp: '1700000000123' },
+  empty: { value: null, timestamp: '1700000000124' },
+  /** RFC 791 and RFC 2460 packets without Ethernet, right behind a frame. */
+  ipv4: { value: Buffer.alloc(40, 0x45), timestamp: '1700000000125', headers: { 'link-type': '101' } },
+  ipv6: { value: Buffer.alloc(60, 0x60), timestamp: '1700000000126', headers: { 'link-type': '101' } },
+}
+
+it('records of other producers: with a key or none, of IP packets, compressed, of transactions', async () => {
+  const topic = freshTopic()
+  await broker.createTopic(topic)
+  const producer = new Kafka({ brokers: broker.address.split(','), logLevel: logLevel.NOTHING }).producer({
+    transactionalId: topic,
+    maxInFlightRequests: 1,
+    idempotent: true,
+  })
+  await producer.connect()
+  const inTransaction = async (numbers: number[], end: 'commit' | 'abort') => {
+    const transaction = await producer.transaction()
+    const messages = numbers.map((number) => ({ value: numberedFrame(number), timestamp: '1700000001000' }))
+    await transaction.send({ topic, messages, compression: CompressionTypes.GZIP })
+    await transaction[end]()
+  }
+  await inTransaction([10, 11], 'commit')
+  await inTransaction([20, 21, 22], 'abort')
+  await inTransaction([30], 'commit')
+  const { metron, bare, empty, ipv4, ipv6 } = FOREIGN
+  await producer.send({ topic, messages: [metron, bare, ipv4, ipv6, empty, bare] })
+  await inTransaction([40], 'abort')
+  await producer.disconnect()
+
+  const file = join(folder, 'foreign.pcap')
+  const reader = await start('--listen', `kafka:${broker.address}/${topic}`, '--out', `pcap:${file}`, '--count', '8')
+  expect(await reader.exit()).toBe(0)
+  expectBalance(reader.report())
+  expect(reader.report()).toMatchObject({ received: 9, dropped: { 'short-frame': 1 } })
+  const ethernet = (etherType: string, packet: Buffer) => `${'00'.repeat(12)}${etherType}${packet.toString('hex')}`
+  expect(framesOf(file).map(({ seconds, nanoseconds, bytes }) => [seconds, nanoseconds, bytes])).toEqual([
+    [1_700_000_001, 0, numberedFrame(10).toString('hex')],
+    [1_700_000_001, 0, numberedFrame(11).toString('hex')],
+    [1_700_000_001, 0, numberedFrame(30).toString('hex')],
+    [1_700_000_000, 0, metron.value.toString('hex')],
+    [1_700_000_000, 123_000_000, bare.value.toString('hex')],
+    [1_700_000_000, 125_000_000, ethernet('0800', ipv4.value)],
+    [1_700_000_000, 126_000_000, ethernet('86dd', ipv6.value)],
+    [1_700_000_000, 123_000_000, bare.value.toString('hex')],
+  ])
+}, 60_000)
