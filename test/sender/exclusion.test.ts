@@ -92,8 +92,9 @@ interface Case {
 }
 
 function mirrors(tunnel: TunnelIdentity): (frame: Uint8Array) => boolean {
-  // A sibling to the same place shares the block; it must not hide what is looked for.
-  const filter = createFilter(mirrorProgram([{ ...tunnel, vni: 0x777 }, tunnel], undefined))
+  // Siblings to the same place share blocks, 64 in each; they must not hide what is looked for.
+  const siblings = Array.from({ length: 65 }, (_, i) => ({ ...tunnel, vni: 0x777 + i }))
+  const filter = createFilter(mirrorProgram([siblings[0]!, tunnel, ...siblings.slice(1)], undefined))
   return (frame) => filter(frame, 0, frame.length, frame.length)
 }
 
