@@ -4,6 +4,7 @@ import type { Item } from './check/item.ts'
 import { listeningItems } from './check/listening.ts'
 import { machineItems } from './check/machine.ts'
 import { filterItems, sinkItems } from './check/sinks.ts'
+import { writeToStandardOutput } from './logger.ts'
 
 const MARKS: Readonly<Record<Level, string>> = { ok: 'ok  ', note: 'note', warn: 'WARN', fail: 'FAIL' }
 
@@ -19,7 +20,7 @@ export async function check(options: CollectOptions, json: boolean): Promise<num
     ...machineItems(),
   ]
   const exitCode = findings.find(({ level }) => level === 'fail')?.exitCode ?? 0
-  process.stdout.write(json ? `${JSON.stringify({ works: exitCode === 0, exitCode, findings })}\n` : inWords(findings))
+  writeToStandardOutput(json ? `${JSON.stringify({ works: exitCode === 0, exitCode, findings })}\n` : inWords(findings))
   return exitCode
 }
 

@@ -1,6 +1,7 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { type Logger, pino } from 'pino'
+import { withoutControls } from '../config/terms/without-controls.ts'
 
 const STANDARD_ERROR = 2
 const FIELDS_OF_EVERY_LINE = ['level', 'time', 'msg', 'pid', 'hostname']
@@ -41,12 +42,9 @@ export function writeToStandardError(text: string): void {
   write(status === '' ? shown : ERASE_LINE + shown + status)
 }
 
-/** In a form that JSON has, too. Line feeds stay; C1 controls and marks that turn the direction of text are among them. */
-function withoutControls(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g, (character) => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
-  })
+/** For people, who may look at it on a terminal, and for programs: JSON stays JSON. */
+export function writeToStandardOutput(text: string): void {
+  process.stdout.write(withoutControls(text))
 }
 
 let descriptor: number | undefined

@@ -7,6 +7,7 @@ import { describeTunnel } from '../sender/mirror.ts'
 import { demandRights, findPlace } from '../sender/place.ts'
 import { planDown } from '../sender/plan.ts'
 import { type MirrorStatus, select, statusOf } from '../sender/selection.ts'
+import { writeToStandardOutput } from './logger.ts'
 
 /** `mirror-sender down`: takes away what `up` made of the selected mirrors, and nothing else. None there is no failure. */
 export async function takeDown(options: SelectionOptions): Promise<void> {
@@ -24,7 +25,7 @@ export async function takeDown(options: SelectionOptions): Promise<void> {
     const rows = statusOf(state, selected)
     await removeSteps(planDown(selected.mirrors, selected.orphans, state), place)
     const lines = rows.map((row) => `${row.interface ?? 'a tunnel without mirrors'}, ${describeTunnel(row)}, is down`)
-    process.stdout.write(`${lines.join('\n') || `No such mirror is on ${place.name}.`}\n`)
+    writeToStandardOutput(`${lines.join('\n') || `No such mirror is on ${place.name}.`}\n`)
   } finally {
     unlock()
   }
@@ -36,7 +37,7 @@ export async function showStatus(options: SelectionOptions): Promise<void> {
   const state = await inspect(place)
   const rows = statusOf(state, select(state, options))
   const text = options.json ? JSON.stringify({ mirrors: rows }, undefined, 2) : rows.map(statusText).join('\n')
-  process.stdout.write(`${text || `No mirror is on ${place.name}.`}\n`)
+  writeToStandardOutput(`${text || `No mirror is on ${place.name}.`}\n`)
 }
 
 function statusText(row: MirrorStatus): string {

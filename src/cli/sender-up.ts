@@ -7,7 +7,7 @@ import { pathWarning } from '../sender/mtu.ts'
 import { demandRights, findPlace } from '../sender/place.ts'
 import { PROGRAM_PATH, type Step } from '../sender/step.ts'
 import { survey } from '../sender/survey.ts'
-import { writeToStandardError } from './logger.ts'
+import { writeToStandardError, writeToStandardOutput } from './logger.ts'
 import { mirrorWish } from './sender-wish.ts'
 
 /** `mirror-sender plan`: prints what `up` would do, and how that is undone; does nothing. */
@@ -16,7 +16,7 @@ export async function planMirror(options: MirrorOptions): Promise<void> {
   const place = await findPlace(options)
   const { steps, warnings } = await survey(wish, place)
   warn(warnings)
-  process.stdout.write(planText(wish, place.name, steps, (argv) => place.argv(argv)))
+  writeToStandardOutput(planText(wish, place.name, steps, (argv) => place.argv(argv)))
 }
 
 /** `mirror-sender up`: sets the mirror up, whole or not at all. */
@@ -37,7 +37,7 @@ export async function setUpMirror(options: MirrorOptions): Promise<void> {
     if (doubt !== undefined) warn([doubt])
     await applySteps(steps, place, interrupted.signal)
     const state = steps.length === 0 ? 'is mirrored already' : 'is mirrored'
-    process.stdout.write(`${describeMirror(wish)} ${state} (device ${tunnelName(wish.tunnel)})\n`)
+    writeToStandardOutput(`${describeMirror(wish)} ${state} (device ${tunnelName(wish.tunnel)})\n`)
   } finally {
     unlock()
     for (const signal of signals) process.off(signal, interrupt)

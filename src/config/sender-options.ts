@@ -33,7 +33,9 @@ function choice<const Value extends string>(values: readonly Value[]): z.ZodType
 function integer(from: number, to: number): z.ZodType<number, string> {
   return z.string().transform((text, context) => {
     if (/^\d{1,15}$/.test(text) && Number(text) >= from && Number(text) <= to) return Number(text)
-    context.addIssue(problem(`"${text}" is not a whole number from ${from} to ${to}`, 'Write a number in that range, in digits.'))
+    context.addIssue(
+      problem(`"${text}" is not a whole number from ${from} to ${to}`, 'Write a number in that range, in digits.'),
+    )
     return z.NEVER
   })
 }

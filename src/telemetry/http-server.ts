@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { withoutControls } from '../config/terms/without-controls.ts'
 import { listenOn } from './listen.ts'
 
 /** What a client may cost: connections, and how long one may take to ask. */
@@ -105,7 +106,7 @@ export function plain(status: number, text: string): Answer {
 }
 
 export function json(value: unknown): Answer {
-  return { status: 200, type: 'application/json', body: `${JSON.stringify(value)}\n` }
+  return { status: 200, type: 'application/json', body: `${withoutControls(JSON.stringify(value))}\n` }
 }
 
 function nameIn(header: string | undefined): string {

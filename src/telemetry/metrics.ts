@@ -1,3 +1,4 @@
+import { withoutControls } from '../config/terms/without-controls.ts'
 import { OK, VERDICTS } from '../wire/verdict.ts'
 import type { Report, SinkReport } from './report.ts'
 import type { Snapshot } from './snapshot.ts'
@@ -160,7 +161,8 @@ function count(name: string, help: string, read: (snapshot: Snapshot) => number)
 }
 
 function sinksOf({ sinks, quarantine }: Report): readonly SinkReport[] {
-  return quarantine === undefined ? sinks : [...sinks, { ...quarantine, sink: `quarantine ${quarantine.sink}` }]
+  const all = quarantine === undefined ? sinks : [...sinks, { ...quarantine, sink: `quarantine ${quarantine.sink}` }]
+  return all.map((each) => ({ ...each, sink: withoutControls(each.sink) }))
 }
 
 /** The two that tell of trouble are there from the start, so that their first occurrence is a rise. */

@@ -40,6 +40,8 @@ export function warningsOf(report: Report, history: TrafficHistory): string[] {
   }
   const missing = rise((each) => each.sequenceGaps?.reduce((all, { lost }) => all + lost, 0))
   if (missing > 0) warnings.push(`${frames(missing)} were lost on their way here ${span}, by their sequence numbers.`)
+  const deaths = rise((each) => each.workerRestarts)
+  if (deaths > 0) warnings.push(`A worker died and was started again ${span} (${deaths}): the log says why.`)
   if (rise((each) => each.interfaceLosses) > 0) warnings.push(`An interface went away or down ${span}.`)
   if (received === 0 && seconds >= SILENCE_SECONDS) warnings.push(silence(report, span))
   return warnings

@@ -99,6 +99,14 @@ it('control characters in a name reach neither terminal nor log', () => {
   expect(runCommand(['decap', `${folder}/\u001b[31m`, '--out', 'null']).lines[0]).toContain('\\u001b[31m')
 })
 
+it.each([[[]], [['--json']]])('nor what check %j says of it', (more) => {
+  const { stdout } = runCommand(['check', '--out', `pcap:${folder}/a\u001b[31m\u0007\u009b1m.pcap`, ...more])
+  expect(stdout.toString()).toContain('a\\u001b[31m\\u0007\\u009b1m.pcap')
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be there
+  expect(stdout.toString()).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
+  if (more.length > 0) JSON.parse(stdout.toString())
+})
+
 it('where standard error is no terminal there is no status line', () => {
   const input = new URL('../golden/kernel-ipv4.pcap', import.meta.url).pathname
   expect(runCommand(['decap', input, '--out', 'null']).lines.join('\n')).not.toMatch(/frames\/s|\r/)

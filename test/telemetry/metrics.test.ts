@@ -13,7 +13,7 @@ function snapshot(vnis: Record<string, number>): Snapshot {
     dropped: { 'bad-flags': 3 },
     kernelDropped: 2,
     vnis,
-    sinks: [{ sink: 'pcap:"a"\n\\b', written: 4, bytes: 400, dropped: {} }],
+    sinks: [{ sink: 'pcap:"a"\n\\b\u001b[1m', written: 4, bytes: 400, dropped: {} }],
   }
   return { report, receivedBytes: 700, deliveredBytes: 300, inputBytes: 0, peers: { '10.0.0.1': 4 } }
 }
@@ -54,7 +54,7 @@ test('a scrape has each metric once, labels escaped, and no address', async () =
   expect(text).toContain('\nmirror_collector_received_frames_total 7\n')
   expect(text).toContain('\nmirror_collector_dropped_frames_total{reason="bad-flags"} 3\n')
   expect(text).toContain('\nmirror_collector_dropped_frames_total{reason="short-header"} 0\n')
-  expect(text).toContain('sink_written_bytes_total{sink="pcap:\\"a\\"\\n\\\\b"} 400\n')
+  expect(text).toContain('sink_written_bytes_total{sink="pcap:\\"a\\"\\n\\\\b\\\\u001b[1m"} 400\n')
   expect(text).toContain('mirror_collector_vni_frames_total{vni="other"} 3840\n')
   expect(text.match(/vni_frames_total\{/g)).toHaveLength(257)
   expect(text.match(/^# TYPE /gm)).toHaveLength(METRICS.length)

@@ -37,6 +37,13 @@ test.each<[string, Partial<Report>, Partial<Report>, number, string[]]>([
     ['pcap:a lost 1 frame in the last 30 s: it is slower than the traffic. For bursts raise its queue=.'],
   ],
   [
+    'a worker died',
+    { received: 1, workerRestarts: 1 },
+    { received: 2, workerRestarts: 2 },
+    60,
+    ['A worker died and was started again in the last minute (1): the log says why.'],
+  ],
+  [
     'a disk is full',
     { received: 1, sinks: sink({ 'sink-error': 1 }) },
     { received: 2, sinks: sink({ 'sink-error': 2001 }) },

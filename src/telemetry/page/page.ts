@@ -51,7 +51,9 @@ function show(status: LiveStatus): void {
     seconds > 0 && past !== undefined ? (now - past) / seconds : 0
   element('state').dataset.state = status.state
   say('state', status.state)
-  say('running', `for ${duration(status.runningSeconds)}`)
+  const { workerRestarts = 0 } = status.report
+  const deaths = workerRestarts === 0 ? '' : `; workers started again: ${workerRestarts}`
+  say('running', `for ${duration(status.runningSeconds)}${deaths}`)
   say('listening', status.listening.join(', '))
   say('version', `mirror-collector ${status.version}`)
   showTiles(status)
