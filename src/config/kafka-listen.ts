@@ -1,8 +1,10 @@
 import { parseTarget } from '../kafka/access-options.ts'
 import { type KafkaListen, listenSettings } from '../kafka/listen.ts'
 import { parseQuery } from './query.ts'
+import { quotablePair } from './quotable.ts'
 
 const EXAMPLE = 'kafka:broker1:9092/mirror?group=ids'
+const KNOWN = Object.keys(listenSettings.shape)
 export const KAFKA_PREFIX = 'kafka:'
 
 /** `kafka:HOST:PORT[,HOST:PORT]/TOPIC?group=NAME`; a text tells what is wrong, and on a second line how to mend it. */
@@ -12,7 +14,7 @@ export function parseKafkaListen(text: string): KafkaListen | string {
   const target = parseTarget(location)
   if (typeof target === 'string') return `${target}\n${mend}`
   if (target.topic.includes('{')) return `"${target.topic}" has fields: one topic is read\n${mend}`
-  const settings = parseQuery(query.join('?'))
+  const settings = parseQuery(query.join('?'), (pair) => quotablePair(pair, KNOWN, true))
   if (typeof settings === 'string') return `${settings}\n${mend}`
   const result = listenSettings.safeParse(settings)
   if (!result.success) {

@@ -4,6 +4,7 @@ import type { KafkaListen } from '../kafka/listen.ts'
 import type { Listener } from '../sources/source.ts'
 import { ENCAPSULATIONS, encapsulationNamed, encapsulationOfPort } from '../wire/registry.ts'
 import { KAFKA_PREFIX, parseKafkaListen } from './kafka-listen.ts'
+import { quotable } from './quotable.ts'
 import { problem } from './terms/problem.ts'
 
 const HOW = 'Write [ENCAP://][HOST]:PORT, e.g. :4789, 10.0.0.2:4789, [2001:db8::2]:4789 or vxlan://:5000.'
@@ -37,6 +38,8 @@ export const listener: z.ZodType<Listener, string> = z.string().transform((text,
 
 /** A text tells what is wrong. */
 function parseListen(text: string): Listener | string {
+  // What follows may be meant for another kind of listener, and be a secret.
+  if (text.includes('?')) return `"${quotable(text.split('?')[0]!, [], true)}" takes nothing behind it`
   const [, name, host = '', portText] = /^(?:([a-z0-9-]+):\/\/)?(\[.*\]|[^:]*|.*?)(?::(\d+))?$/.exec(text) ?? []
   const named = name === undefined ? -1 : encapsulationNamed(name)
   if (name !== undefined && named < 0) {

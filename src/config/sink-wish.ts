@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { SINKS, sinkTypeNamed } from '../sinks/registry.ts'
 import type { SinkType, SinkWish } from '../sinks/sink.ts'
 import { parseQuery } from './query.ts'
+import { looksSecret, quotable, quotablePair } from './quotable.ts'
 import { idRanges } from './terms/id-ranges.ts'
 import { nearestHint } from './terms/nearest.ts'
 import { problem } from './terms/problem.ts'
@@ -52,19 +53,25 @@ function parseSink(text: string): SinkText | SinkProblem[] {
   const type = sinkTypeNamed(typeName)
   if (type === undefined) {
     const types = SINKS.map((sink) => sink.type).join(', ')
-    const message = problem(`"${text}" names no kind of sink`, `There are: ${types}; write e.g. ${SINKS[0]!.example}.`)
+    const message = problem(
+      `"${quotable(text, Object.keys(commonOptions.shape), true)}" names no kind of sink`,
+      `There are: ${types}; write e.g. ${SINKS[0]!.example}.`,
+    )
     return [{ message, path: ['type'] }]
   }
-  const settings = parseQuery(query, NO_SETTINGS)
+  const known = knownSettings(type)
+  const takesSecrets = known.some(looksSecret)
+  const shown = quotable(text, known, takesSecrets)
+  const settings = parseQuery(query, (pair) => quotablePair(pair, known, takesSecrets), NO_SETTINGS)
   if (typeof settings === 'string')
-    return [{ message: problem(`"${text}": ${settings}`, `Write e.g. ${type.example}.`) }]
+    return [{ message: problem(`"${shown}": ${settings}`, `Write e.g. ${type.example}.`) }]
   if (target !== undefined && !type.takesTarget)
-    return [{ message: problem(`"${text}": ${type.type} takes no target`, HOW_PLAIN), path: ['target'] }]
+    return [{ message: problem(`"${shown}": ${type.type} takes no target`, HOW_PLAIN), path: ['target'] }]
   const common = commonOptions.safeParse(settings)
   const { vni: _vni, filter: _filter, overflow: _overflow, queue: _queue, ...own } = settings
   const options = type.options.safeParse({ ...own, ...(target ? { target } : {}) })
   const issues = [...(common.error?.issues ?? []), ...(options.error?.issues ?? [])]
-  if (!common.success || !options.success) return issues.flatMap((issue) => describe(text, type, issue))
+  if (!common.success || !options.success) return issues.flatMap((issue) => describe(shown, type, issue))
   return {
     type: type.type,
     name: text,
@@ -76,22 +83,29 @@ function parseSink(text: string): SinkText | SinkProblem[] {
   }
 }
 
+const HOW_PASSWORD = 'Name where the password is: password-file=FILE or password-env=VARIABLE.'
 const HOW_PLAIN = 'Write its name alone.'
 /** The target stands in front of `?`. */
 const NO_SETTINGS: readonly string[] = ['target']
 
-function describe(text: string, type: SinkType<unknown>, issue: z.core.$ZodIssue): SinkProblem[] {
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownSetting(text, type, key))
+/** `shown`: the text as a message may quote it. */
+function describe(shown: string, type: SinkType<unknown>, issue: z.core.$ZodIssue): SinkProblem[] {
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownSetting(shown, type, key))
   const [what = '', mend] = issue.message.split('\n')
   const key = issue.path[0] === undefined || issue.path[0] === 'target' ? '' : `${String(issue.path[0])}: `
-  const message = problem(`"${text}": ${key}${what}`, mend ?? `Write e.g. ${type.example}.`)
+  const message = problem(`"${shown}": ${key}${what}`, mend ?? `Write e.g. ${type.example}.`)
   return [{ message, path: issue.path.slice(0, 1) }]
 }
 
-function unknownSetting(text: string, type: SinkType<unknown>, key: string): SinkProblem {
-  const known = [...Object.keys(commonOptions.shape), ...sinkSettings(type)]
-  const what = `"${text}": ${type.type} has no setting "${key}"${nearestHint(key, known)}`
-  return { message: problem(what, `Write e.g. ${type.example}.`), path: [key] }
+function unknownSetting(shown: string, type: SinkType<unknown>, key: string): SinkProblem {
+  const known = knownSettings(type)
+  const isPassword = looksSecret(key) && known.some(looksSecret)
+  const what = `"${shown}": ${type.type} has no setting "${key}"${isPassword ? '' : nearestHint(key, known)}`
+  return { message: problem(what, isPassword ? HOW_PASSWORD : `Write e.g. ${type.example}.`), path: [key] }
+}
+
+function knownSettings(type: SinkType<unknown>): string[] {
+  return [...Object.keys(commonOptions.shape), ...sinkSettings(type)]
 }
 
 /** What a kind of sink takes after `?`, beside what all take. */

@@ -23,8 +23,12 @@ export function parseTarget(text: string): BrokersAndTopic | string {
   const brokers = text.slice(0, slash).split(',')
   const topic = text.slice(slash + 1)
   const wrong = brokers.find((broker) => !BROKER.test(broker) || Number(broker.split(':')[1]) > LARGEST_PORT)
-  if (wrong !== undefined) return `"${wrong}" is not HOST:PORT, where HOST is a name or an IPv4 address`
-  if (!TOPIC.test(topic) || topic === '.' || topic === '..') return `"${topic}" cannot be the name of a topic`
+  if (wrong !== undefined)
+    return `"${wrong.replace(/.*@/, '***@')}" is not HOST:PORT, where HOST is a name or an IPv4 address`
+  if (!TOPIC.test(topic) || topic === '.' || topic === '..') {
+    // What follows a forgotten `?` may be a secret.
+    return `"${topic.replace(/&.*/, '&***')}" cannot be the name of a topic`
+  }
   return topic.length <= LONGEST_TOPIC ? { brokers, topic } : `the topic's name is longer than ${LONGEST_TOPIC}`
 }
 
@@ -88,7 +92,8 @@ function readPassword(settings: AccessSettings): string {
   if (password !== undefined && password !== '') return password
   throw new Failure(
     EXIT_USAGE,
-    `The environment has no ${variable}.`,
+    // Not by its name: somebody may have written the password itself.
+    'password-env= names a variable that the environment does not have.',
     'Set it to the password, or use password-file=FILE.',
   )
 }
@@ -99,6 +104,8 @@ function readSecret(key: string, path: string): string {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     const exitCode = code === 'EACCES' ? EXIT_NO_PERMISSION : EXIT_NO_INPUT
-    throw new Failure(exitCode, `${key}=${path}: ${message}`, 'Name a file that this user may read.')
+    // Node.js says which file; somebody may have written the password itself there.
+    const what = key === 'password-file' ? `${key}: ${message.replace(/, \w+ '.*$/, '')}` : `${key}=${path}: ${message}`
+    throw new Failure(exitCode, what, 'Name a file that this user may read.')
   }
 }

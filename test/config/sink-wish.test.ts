@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
+import { listenWish } from '../../src/config/listen.ts'
 import { sinkText } from '../../src/config/sink-wish.ts'
 import { SINKS } from '../../src/sinks/registry.ts'
-import { refusal } from './refusal.ts'
+import { failureOf, refusal } from './refusal.ts'
 
 const MEBIBYTE = 1 << 20
 
@@ -113,4 +114,36 @@ test('a path that is no template is refused, by the name of the sink', () => {
   const said = refusal(sinkText, 'pcap:/data/{host}.pcap')
   expect(said.what).toContain('"pcap:/data/{host}.pcap"')
   expect(said.what).toContain('{host}')
+})
+
+test.each([
+  'kafka:localhost:9092/mirror?pasword=hunter2',
+  'kafka:localhost:9092/mirror?password=hunter2&sasl=plai',
+  'kafka:localhost:9092/mirror?hunter2',
+  'kafka:localhost:9092/mirror?user=x&password-hunter2',
+  'kafka:localhost:9092/mirror?password=a&password=hunter2',
+  'kafka:localhost:9092/mirror?password=%hunter2',
+  'kafka:localhost:9092/mirror?password-env=hunter2',
+  'kafka:localhost:9092/mirror&password=hunter2',
+  'kafka:localhost:9092?password=hunter2',
+  'kafka:me:hunter2@localhost:9092/mirror',
+  'kafka:broker1:9092,me:hunter2@localhost:9092/mirror',
+  'kafk:localhost:9092/mirror?password=hunter2',
+  'Kafka:me:hunter2@localhost:9092/mirror?batch=1&password=hunter2',
+  'pcap:/data/a.pcap?passphrase=hunter2',
+])('%s is refused without its secret', (text) => {
+  for (const schema of [sinkText, listenWish]) {
+    const { message, mend } = failureOf(schema, text)
+    expect(`${message} ${mend}`).not.toContain('hunter2')
+  }
+})
+
+test('what is known and no secret is quoted as it was written', () => {
+  expect(refusal(sinkText, 'kafka:localhost:9092/mirror?filter=tcp[13] & 2 != 0&linger=1s&acks=2').what).toContain(
+    '"kafka:localhost:9092/mirror?filter=tcp[13] & 2 != 0&linger=1s&acks=2"',
+  )
+  expect(refusal(sinkText, 'kafka:localhost:9092/mirror?password=x')).toEqual({
+    what: '--password: "kafka:localhost:9092/mirror?password=***": kafka has no setting "password"',
+    mend: 'Name where the password is: password-file=FILE or password-env=VARIABLE.',
+  })
 })
