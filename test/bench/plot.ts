@@ -3,7 +3,6 @@ import { attempt } from './live.ts'
 import type { Place } from './place.ts'
 import { collectorWith, onVxlanDevice, type Receiver, reference } from './receivers.ts'
 import { machine, type Row, type Settings } from './report.ts'
-import { median } from './statistics.ts'
 
 const LENGTHS = [64, 128, 256, 512, 1024, 1400]
 /** What README shows. */
@@ -18,7 +17,7 @@ interface Curve {
   readonly costs: number[]
 }
 
-/** Frames written a second in a flood, and their CPU, over frame length, ours beside others; draws both with gnuplot. */
+/** Frames written a second in a flood, and their CPU, over frame length, ours beside others, a flood for each point; draws both with gnuplot. */
 export async function plot(place: Place, settings: Settings): Promise<Row[]> {
   const c = reference(place)
   const receivers: [string, Receiver][] = [
@@ -31,18 +30,10 @@ export async function plot(place: Place, settings: Settings): Promise<Row[]> {
   if (c !== undefined) receivers.push(['C, recvmmsg', c])
   const curves: Curve[] = receivers.map(([name]) => ({ name, rates: [], costs: [] }))
   for (const inner of settings.quick ? [64, 1400] : LENGTHS) {
-    const turns: { rate: number; cost: number }[][] = []
-    for (let i = 0; i < settings.repeats; i++) {
-      const turn = []
-      for (const [, receiver] of receivers) {
-        const { written, seconds, cpuMicroseconds } = await attempt(place, receiver, inner, FASTEST, settings.seconds)
-        turn.push({ rate: written / seconds, cost: cpuMicroseconds })
-      }
-      turns.push(turn)
-    }
-    for (const [which, curve] of curves.entries()) {
-      curve.rates.push(median(turns.map((turn) => turn[which]!.rate)))
-      curve.costs.push(median(turns.map((turn) => turn[which]!.cost)))
+    for (const [which, [, receiver]] of receivers.entries()) {
+      const { written, seconds, cpuMicroseconds } = await attempt(place, receiver, inner, FASTEST, settings.seconds)
+      curves[which]!.rates.push(written / seconds)
+      curves[which]!.costs.push(cpuMicroseconds)
     }
   }
   return [...curves.map((curve) => row(curve, settings)), drawn(curves, settings)]
