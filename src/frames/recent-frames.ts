@@ -6,9 +6,16 @@ const ENTRY_WORDS = 4
 const ENTRY_DOUBLES = 2
 const ENTRY_TIME = 1
 /**
+ * The place follows from the lowest bits of a fingerprint, so its first entry need not keep the lowest two: they say there
+ * which entry is the next to give way.
+ */
+const NEXT_MASK = 3
+/** glibc lays large memory out 16 bytes behind a page's start: so far behind that a cache line begins. Else it does no harm. */
+const UNTIL_LINE_BYTES = 48
+/**
  * The table has room for so many frames a second, twice over, within these bounds: 256 KiB to 64 MiB. A table for twice as
- * many leaves the processor's cache: 130 ns a frame become 180 (measured). When more frames come, those at the far end of
- * the window are forgotten first, where copies are rarest.
+ * many leaves the processor's cache: 130 ns a frame become 180 (measured). When more frames come, those that were kept
+ * first are forgotten first: at the far end of the window, where copies are rarest.
  */
 const FRAMES_PER_SECOND = 500_000
 const FEWEST_ENTRIES = 2 ** 14
@@ -20,7 +27,7 @@ export const LONGEST_WINDOW_MS = 10_000
 
 /**
  * Fingerprints of the frames that were kept within a window of time: a set-associative table of fixed size. Where a place
- * is full, the frame that is furthest away in time is forgotten.
+ * is full, the frame that was kept first is forgotten.
  */
 export class RecentFrames {
   /** Frames that were forgotten inside the window: a copy of one of them would have been kept. */
@@ -35,9 +42,9 @@ export class RecentFrames {
     this.#window = windowMs * 1000
     const wanted = 2 * FRAMES_PER_SECOND * (windowMs / 1000)
     const entries = Math.min(MOST_ENTRIES, Math.max(FEWEST_ENTRIES, 2 ** Math.ceil(Math.log2(wanted))))
-    const memory = new ArrayBuffer(entries * ENTRY_BYTES)
-    this.#words = new Int32Array(memory)
-    this.#times = new Float64Array(memory)
+    const memory = new ArrayBuffer(UNTIL_LINE_BYTES + entries * ENTRY_BYTES)
+    this.#words = new Int32Array(memory, UNTIL_LINE_BYTES)
+    this.#times = new Float64Array(memory, UNTIL_LINE_BYTES)
     this.#placeMask = entries / WAYS - 1
   }
 
@@ -47,22 +54,22 @@ export class RecentFrames {
    */
   hasOrAdd(low: number, high: number, seconds: number, nanoseconds: number): boolean {
     const time = (seconds + 2 * (LONGEST_WINDOW_MS / 1000)) * MICROSECONDS + Math.floor(nanoseconds / 1000)
-    const first = (low & this.#placeMask) * WAYS
-    let furthest = first
-    let distance = -1
-    for (let entry = first; entry < first + WAYS; entry++) {
-      const away = Math.abs(time - this.#times[entry * ENTRY_DOUBLES + ENTRY_TIME]!)
-      if (away > distance) {
-        distance = away
-        furthest = entry
-      }
-      if (away > this.#window) continue
-      if (this.#words[entry * ENTRY_WORDS] === low && this.#words[entry * ENTRY_WORDS + 1] === high) return true
+    const words = this.#words
+    const times = this.#times
+    const place = (low & this.#placeMask) * WAYS
+    const firstWord = words[place * ENTRY_WORDS]!
+    for (let entry = place; entry < place + WAYS; entry++) {
+      const isAlike = ((words[entry * ENTRY_WORDS]! ^ low) & ~NEXT_MASK) === 0
+      if (!isAlike || words[entry * ENTRY_WORDS + 1] !== high) continue
+      if (Math.abs(time - times[entry * ENTRY_DOUBLES + ENTRY_TIME]!) <= this.#window) return true
     }
-    if (distance <= this.#window) this.forgotten++
-    this.#words[furthest * ENTRY_WORDS] = low
-    this.#words[furthest * ENTRY_WORDS + 1] = high
-    this.#times[furthest * ENTRY_DOUBLES + ENTRY_TIME] = time
+    const next = firstWord & NEXT_MASK
+    const entry = place + next
+    if (Math.abs(time - times[entry * ENTRY_DOUBLES + ENTRY_TIME]!) <= this.#window) this.forgotten++
+    words[entry * ENTRY_WORDS] = low
+    words[entry * ENTRY_WORDS + 1] = high
+    times[entry * ENTRY_DOUBLES + ENTRY_TIME] = time
+    words[place * ENTRY_WORDS] = (words[place * ENTRY_WORDS]! & ~NEXT_MASK) | ((next + 1) & NEXT_MASK)
     return false
   }
 }

@@ -68,7 +68,7 @@ test('answers are those of a list without end, also where clocks jump back', () 
   )
 })
 
-test('where a place is full the frame that is furthest away is forgotten, and that is counted', () => {
+test('where a place is full the frame that was kept first is forgotten, and that is counted', () => {
   const recent = new RecentFrames(50)
   // The same low bits: the same place, which has room for four.
   const keys = [1, 2, 3, 4, 5].map((i) => i << 24)
