@@ -43,6 +43,7 @@ describe('the packed package, installed in an empty folder', () => {
     for (const name of ['mirror-collector', 'mirror-sender']) {
       expect(run(bin(name), '-V').trim()).toBe('0.1.0')
       expect(run(bin(name), '--help')).toContain(`Usage: ${name}`)
+      expect(readdirSync(join(installed, 'mirror-collector/config/man'))).toContain(`${name}.1`)
     }
   })
 
