@@ -70,7 +70,7 @@ async function readingOf(file: Uint8Array, atOnce: number, fill: number): Promis
 const mutant = emptyMutant()
 
 /** Some packets, each given to `write` with its bytes. */
-function somePackets(corpus: Corpus, random: Random, write: (bytes: Buffer, wireLength: number) => void): void {
+export function somePackets(corpus: Corpus, random: Random, write: (bytes: Buffer, wireLength: number) => void): void {
   let left = MOST_BYTES
   for (let count = random.below(12); count > 0; count--) {
     mutate(mutant, corpus, random)
@@ -93,7 +93,7 @@ function pcap(corpus: Corpus, random: Random): Buffer {
 }
 
 /** draft-ietf-opsawg-pcapng: a section, an interface, packets in enhanced and simple blocks. */
-function pcapng(corpus: Corpus, random: Random): Buffer {
+export function pcapng(corpus: Corpus, random: Random): Buffer {
   const isLittle = random.oneIn(2)
   const words = wordsIn(isLittle)
   const block = (type: number, body: Buffer): Buffer => {
@@ -125,7 +125,7 @@ function wordsIn(isLittle: boolean): (...values: number[]) => Buffer {
 }
 
 /** A few bytes changed, most of them where structure is, and sometimes the end cut off. */
-function damaged(file: Buffer, random: Random): Buffer {
+export function damaged(file: Buffer, random: Random): Buffer {
   for (let changes = random.below(5); changes > 0; changes--) {
     const at = random.oneIn(2) ? random.below(Math.min(file.length, 120)) : random.below(file.length)
     file[at] = random.pick([0, 1, 2, 4, 0x7f, 0x80, 0xff, random.next() & 0xff])

@@ -2,8 +2,10 @@ import { describe, expect, test } from 'vitest'
 import type { FrameBatch } from '../../src/frames/frame-batch.ts'
 import { requires } from '../support/requirements.ts'
 import { loadCorpus } from './corpus.ts'
+import { fuzzBlocks } from './fuzz-blocks.ts'
 import { fuzzPipeline } from './fuzz-pipeline.ts'
 import { fuzzReader } from './fuzz-reader.ts'
+import { fuzzRecords } from './fuzz-records.ts'
 
 /** Another one in each run would find more, and tests that fail now and then. `npm run fuzz` draws one. */
 const SEED = 4789
@@ -53,4 +55,47 @@ test('mutated capture files are read alike whatever lay in memory before', { tim
   expect(read).toBeGreaterThan(FILES)
   expect(problems).toBeGreaterThan(FILES / 10)
   expect(problems).toBeLessThan(FILES)
+})
+
+describe('mutated batches of Kafka records', () => {
+  const options = { batches: 1500, seed: SEED, corpus }
+
+  test('become frames in their window, alike whatever lay there before', { timeout: LIMIT_MS }, async () => {
+    const { frames, problems } = await fuzzRecords(options)
+    expect(frames).toBeGreaterThan(5 * options.batches)
+    expect(problems).toBeGreaterThan(options.batches / 20)
+    expect(problems).toBeLessThan(options.batches)
+  })
+
+  test.each<[string, (batch: FrameBatch) => void]>([
+    ['takes a byte too many', (batch) => void batch.captured.fill(90_000, 0, 1)],
+    ['reads a byte behind a frame', readBehind],
+    ['loses length', (batch) => void batch.wireLength.fill(0, 0, 1)],
+  ])('an unpacker that %s is found out', async (_what, sabotage) => {
+    const whenThereIsOne = (batch: FrameBatch): void => {
+      if (batch.count > 0 && batch.captured[0]! > 0) sabotage(batch)
+    }
+    await expect(fuzzRecords({ ...options, sabotage: whenThereIsOne })).rejects.toThrow(
+      /seed 4789, batch of records \d+: Find/,
+    )
+  })
+})
+
+describe("a ring's blocks that lie", () => {
+  test('give rows inside themselves, and go back to the kernel', () => {
+    expect(fuzzBlocks(20_000, SEED)).toBeGreaterThan(100_000)
+  })
+
+  test.each<[string, number, number]>([
+    ['in front of', -1, 0],
+    ['behind', 0, 5000],
+  ])('a row that reaches %s its block is found out', (_where, before, more) => {
+    expect(() =>
+      fuzzBlocks(100, SEED, ({ offset, captured, wireLength }) => {
+        offset[0]! += 5000 * before
+        captured[0]! += more
+        wireLength[0]! += more
+      }),
+    ).toThrow(/seed 4789, block \d+: Finding: row 0 lies at/)
+  })
 })

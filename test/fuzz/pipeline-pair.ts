@@ -1,13 +1,9 @@
 import type { FrameBatch } from '../../src/frames/frame-batch.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../../src/wire/link-type.ts'
+import { Finding } from './finding.ts'
 import { Lane, type Setting, SOURCE_BYTES } from './lane.ts'
 import { MARGIN, type Packets } from './packets.ts'
 import type { Random } from './random.ts'
-
-/** Something that must not be, found by the fuzzer. */
-export class Finding extends Error {
-  override readonly name = 'Finding'
-}
 
 /** Does to a lane's batch, when its pipeline is done, what a defect in the pipeline would: tells whether this class sees it. */
 export type Sabotage = (batch: FrameBatch) => void
