@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises'
 import type { KafkaCluster } from '../../kafka/client.ts'
 import { describeKafkaError } from '../../kafka/describe.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
@@ -6,6 +7,9 @@ import type { OpenBatch } from './open-batch.ts'
 
 /** Topics that a template may name; the tunnels beyond share one more, `other`. A sender who tries all VNIs makes no more. */
 const LARGEST_COUNT = 1000
+/** How long a broker that makes topics when they are asked for takes, at most, and how often it is asked whether it has. */
+const MAKING_MS = 1500
+const MAKING_STEP_MS = 100
 /** How long the cluster is not asked again for a topic that it does not have. */
 const RETRY_MS = 10_000
 
@@ -41,6 +45,8 @@ export class Topics {
   readonly #byName: Map<string, Topic> = new Map()
   readonly #byTunnel: Map<number, Topic> = new Map()
   readonly #onMissing: (topic: string, reason: string) => void
+  /** A missing topic was waited for in vain: the cluster makes none by itself. */
+  #makesNone = false
   #last: Topic | undefined
   #lastTunnel = Number.NaN
 
@@ -88,7 +94,7 @@ export class Topics {
   async find(topic: Topic): Promise<void> {
     if (performance.now() < topic.askAt) return
     try {
-      topic.partitions = (await this.#cluster.leaders(topic.name)).length
+      topic.partitions = await this.#partitionsOf(topic.name)
     } catch (error) {
       const { trouble, text } = describeKafkaError(error)
       if (trouble === 'unreachable') throw error
@@ -98,6 +104,20 @@ export class Topics {
     // Whoever may write to a topic may not always read its settings: then the broker tells when a batch is too large.
     const limit = await this.#cluster.largestBatch(topic.name).catch(() => Number.POSITIVE_INFINITY)
     topic.batchLimit = Math.min(this.#batchLimit, limit)
+  }
+
+  /** A broker with auto.create.topics.enable says first that it has no such topic, and has it a moment later. */
+  async #partitionsOf(name: string): Promise<number> {
+    const end = performance.now() + MAKING_MS
+    for (;;) {
+      try {
+        return (await this.#cluster.leaders(name)).length
+      } catch (error) {
+        if (this.#makesNone || describeKafkaError(error).trouble !== 'no-topic') throw error
+        this.#makesNone = performance.now() > end
+        await setTimeout(MAKING_STEP_MS)
+      }
+    }
   }
 
   /** The topic cannot be had, or is no more. */

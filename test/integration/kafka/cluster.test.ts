@@ -120,6 +120,8 @@ describe.concurrent('a broker that asks who is there', () => {
         'listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config':
           'org.apache.kafka.common.security.scram.ScramLoginModule required;',
         'listener.name.sasl_ssl.sasl.enabled.mechanisms': 'SCRAM-SHA-512',
+        'auto.create.topics.enable': 'true',
+        'num.partitions': '3',
         'ssl.keystore.type': 'PEM',
         'ssl.keystore.location': keys.store,
       },
@@ -154,6 +156,17 @@ describe.concurrent('a broker that asks who is there', () => {
     ])
     return { exitCode, text: lines.join('\n'), frames: readTopic(broker.address, topic).length }
   }
+
+  it.each(['', '-{vni}'])(
+    'a topic that nobody has made, named %j: the broker makes it, and no frame is lost',
+    (name) => {
+      const topic = freshTopic()
+      const out = `kafka:${broker.address}/${topic}${name}`
+      const { exitCode, lines } = runCommand(['decap', join(GOLDEN, 'kernel-ipv4.pcap'), '--out', out])
+      expect([exitCode, lines.at(-1)]).toEqual([0, `${out}: 5 frames written`])
+      expect(readTopic(broker.address, `${topic}${name.replace('{vni}', '42')}`)).toHaveLength(5)
+    },
+  )
 
   it.each(['plain', 'scram-sha-512'])('sasl=%s with the right password, and with a wrong one', async (mechanism) => {
     const who = `sasl=${mechanism}&user=mirror`
