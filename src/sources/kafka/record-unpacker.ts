@@ -75,7 +75,7 @@ export class RecordUnpacker implements PcapngColumns {
       taken = cursor.offset + 1
     }
     // What follows cannot be found: one empty frame stands for it in the account.
-    if (!cursor.isSound && !this.#addNothing()) return taken
+    if (!cursor.isSound && !this.addNothing()) return taken
     this.#cursor = undefined
     return taken
   }
@@ -149,7 +149,8 @@ export class RecordUnpacker implements PcapngColumns {
     return true
   }
 
-  #addNothing(): boolean {
+  /** An empty frame, which stands in the account for what cannot be read; false when there is no room for it now. */
+  addNothing(): boolean {
     return this.add(0, 0, 0, 0, 0, 0, 0, LINKTYPE_ETHERNET)
   }
 }

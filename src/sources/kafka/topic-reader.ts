@@ -15,8 +15,7 @@ type Place = ReadonlyMap<number, string>
 interface Fetched {
   readonly payload: FetchedRecords
   next: number
-  /** With an error: they could not be read. */
-  done(error?: unknown): void
+  done(): void
 }
 
 /** One member of a consumer group, on one topic. */
@@ -33,6 +32,7 @@ class TopicReader implements Source {
   #wake: () => void = () => {}
   #lastHeartbeat = 0
   #isClosed = false
+  #hasSaidUnreadable = false
 
   constructor(consumer: TopicConsumer, listen: KafkaListen, context: SourceContext) {
     this.#consumer = consumer
@@ -111,12 +111,17 @@ class TopicReader implements Source {
       return true
     }
     const unpacker = this.#unpacker
-    try {
-      if (!unpacker.isOpen) unpacker.open(opened)
-    } catch (error) {
-      // The client tells it, and asks for the same records again: what cannot be read is not passed over.
-      this.#release(error)
-      return false
+    if (!unpacker.isOpen) {
+      try {
+        unpacker.open(opened)
+      } catch (error) {
+        // Asked for again, they would come again: readers behind them would never be served.
+        if (!unpacker.addNothing()) return false
+        this.#sayUnreadable(error as Error)
+        this.#keep(payload, Number(opened.offset) + 1)
+        fetched.next++
+        return true
+      }
     }
     const taken = unpacker.take(Number(fetchedOffset))
     if (taken !== undefined) this.#keep(payload, taken)
@@ -133,18 +138,24 @@ class TopicReader implements Source {
   }
 
   /** Lets the client go on. */
-  #release(error?: unknown): void {
+  #release(): void {
     const fetched = this.#fetched
     this.#fetched = undefined
     this.#unpacker.abandon()
-    fetched?.done(error)
+    fetched?.done()
+  }
+
+  /** Once: a topic that is written so has many. */
+  #sayUnreadable({ message }: Error): void {
+    if (this.#hasSaidUnreadable) return
+    this.#hasSaidUnreadable = true
+    this.#context.say(`Batches of ${this.#listen.topic} are passed over, each counted as one short-frame: ${message}.`)
   }
 
   /** Holds the client until every record of what it has fetched was received. */
   async #offer(payload: FetchedRecords): Promise<void> {
     if (this.#isClosed) return
-    await new Promise<void>((resolve, reject) => {
-      const done = (error?: unknown) => (error === undefined ? resolve() : reject(error))
+    await new Promise<void>((done) => {
       this.#fetched = { payload, next: 0, done }
       this.#wake()
     })
