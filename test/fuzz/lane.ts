@@ -8,12 +8,15 @@ import { COUNTED_PEERS, COUNTED_TUNNELS, type PipelineOptions } from '../../src/
 import { slabBytesInFront } from '../../src/pipeline/source-room.ts'
 import { PipelineCounters } from '../../src/telemetry/counters.ts'
 import { LINKTYPE_ETHERNET } from '../../src/wire/link-type.ts'
+import { KeptPackets, RING_BYTES } from './kept-packets.ts'
 
 export const ROWS = 256
 
 /** One way to run the pipeline. */
 export type Setting = Partial<Omit<PipelineOptions, 'source'>> & {
   readonly engine: 'file' | 'udp'
+  /** With --quarantine. */
+  readonly keeps?: boolean
 }
 
 function filter(expression: string): Setting['filter'] {
@@ -28,7 +31,7 @@ export function settings(): ReadonlyMap<string, Setting> {
   const max = Number.POSITIVE_INFINITY
   const all = { depth: max, fixChecksums: true, dedup: 50, sample: 2 } as const
   return new Map<string, Setting>([
-    ['plain', { engine: 'file' }],
+    ['plain', { engine: 'file', keeps: true }],
     ['all', { engine: 'file', ...all, fcs: 'auto', headers: 'l4', filter: filter('not tcp port 443') }],
     ['raw', { engine: 'file', ...all, sample: 1, fcs: 'strip', headers: 'l3', ipFrames: 'raw', greKeyMode: 'vsid' }],
     ['strict', { engine: 'file', depth: 3, strict: true, fixChecksums: true, fcs: 'auto', dedup: 5000 }],
@@ -44,7 +47,10 @@ export function settings(): ReadonlyMap<string, Setting> {
       },
     ],
     ['chosen', { engine: 'file', wanted: [{ from: 0, to: 5000, deny: false }], allowFrom: ['10.0.0.0/8', 'fd00::/8'] }],
-    ['sockets', { engine: 'udp', ...all, fcs: 'auto', filter: filter('tcp[tcpflags] & tcp-syn == 0 or ip6') }],
+    [
+      'sockets',
+      { engine: 'udp', keeps: true, ...all, fcs: 'auto', filter: filter('tcp[tcpflags] & tcp-syn == 0 or ip6') },
+    ],
     [
       'sockets, raw',
       {
@@ -66,21 +72,30 @@ export class Lane {
   readonly memory: Buffer
   readonly counters: PipelineCounters
   readonly pipeline: Pipeline
+  readonly kept: KeptPackets | undefined
 
-  private constructor(batch: FrameBatch, counters: PipelineCounters, pipeline: Pipeline) {
+  private constructor(
+    batch: FrameBatch,
+    counters: PipelineCounters,
+    pipeline: Pipeline,
+    kept: KeptPackets | undefined,
+  ) {
     this.batch = batch
     this.memory = Buffer.from(batch.bytes.buffer)
     this.counters = counters
     this.pipeline = pipeline
+    this.kept = kept
   }
 
   /** `fill`: what its memory is full of before anything comes. */
-  static async create({ engine, ...options }: Setting, fill: number): Promise<Lane> {
+  static async create({ engine, keeps = false, ...options }: Setting, fill: number): Promise<Lane> {
     const source = { engine, listeners: [], buffer: 0 }
     // Sockets need no reassembler, but the packets need a place.
-    const slab = new SharedArrayBuffer(Math.max(slabBytesInFront(source), SOURCE_BYTES))
+    const inFront = Math.max(slabBytesInFront(source), SOURCE_BYTES)
+    const slab = new SharedArrayBuffer(inFront + (keeps ? RING_BYTES : 0))
+    const kept = keeps ? new KeptPackets(slab, inFront) : undefined
     const batch = new FrameBatch(slab, ROWS)
-    batch.bytes.fill(fill)
+    batch.bytes.fill(fill, 0, inFront)
     const counters = new PipelineCounters()
     const plan = {
       source,
@@ -108,10 +123,10 @@ export class Lane {
       byteOffset: 0,
       peers: new SharedArrayBuffer(PeerTable.bytesFor(COUNTED_PEERS)),
       sessions: allocateSessions(),
-      quarantine: undefined,
+      quarantine: kept?.plan,
       sinks: [],
     } as const
-    return new Lane(batch, counters, await Pipeline.create(plan, batch, () => {}))
+    return new Lane(batch, counters, await Pipeline.create(plan, batch, () => {}), kept)
   }
 }
 

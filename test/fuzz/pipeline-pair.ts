@@ -63,6 +63,7 @@ export class PipelinePair {
       this.#expectMargins(packets, lane.memory, this.#given[i]!)
       this.#expectPlaces(packets, lane.batch)
     }
+    this.#expectSameKept()
     this.#expectSame()
   }
 
@@ -72,6 +73,8 @@ export class PipelinePair {
       pipeline.close()
       if (counters.balance() !== 0) throw new Finding(`${counters.balance()} packets came to no end at the end`)
     }
+    this.#expectSameKept()
+    for (const { kept, counters } of this.#lanes) kept?.expectAll(counters.dropped())
     this.#expectSameCounters()
   }
 
@@ -129,6 +132,18 @@ export class PipelinePair {
         throw new Finding(`frame ${row}: its bytes differ`)
       }
     }
+  }
+
+  /** What went into quarantine, where there is one. */
+  #expectSameKept(): void {
+    const [mine, theirs] = this.#lanes.map(({ pipeline, kept }) => {
+      if (kept !== undefined) pipeline.flush()
+      return kept?.take() ?? []
+    })
+    if (mine!.length !== theirs!.length) throw new Finding(`${mine!.length} and ${theirs!.length} packets are kept`)
+    mine!.forEach((packet, i) => {
+      if (packet !== theirs![i]) throw new Finding(`kept packet ${i} differs`)
+    })
   }
 
   #expectSameCounters(): void {
