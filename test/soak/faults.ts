@@ -24,6 +24,8 @@ export interface Scene {
   readonly random: () => number
   /** Datagrams that faults have sent. */
   sent: number
+  /** When a worker was made to throw, by performance.now(). */
+  lastDeath: number
 }
 
 /** Less than one thread of a loaded machine takes in that time. */
@@ -33,6 +35,7 @@ const TROUBLE_MS = 1500
 const LONGEST_FRAME = 65_507 - 8
 const ANOTHER_SENDER = '127.0.0.2'
 const SENDERS = 100_000
+const BETWEEN_DEATHS_MS = 30_000
 const HOUR = 3600
 
 /** Arguments: packets, port, first sender's address, VXLAN datagram. Each packet comes from an address of its own. */
@@ -128,8 +131,11 @@ async function clockSet({ clock, random }: Scene): Promise<void> {
   clock.set(0)
 }
 
-/** Its successor takes over; five deaths in a minute would end the program. */
-async function workerThrows({ collector }: Scene): Promise<void> {
+/** Its successor takes over. Five deaths in a minute would end the program, and a successor may just be hit, too: not again within half a minute. */
+async function workerThrows(scene: Scene): Promise<void> {
+  const { collector } = scene
+  if (performance.now() - scene.lastDeath < BETWEEN_DEATHS_MS) return
+  scene.lastDeath = performance.now()
   const deaths = () => collector.stderr.split('died and is started again').length
   const before = deaths()
   const strace = traceReceiving(collector.pid)

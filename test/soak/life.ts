@@ -99,7 +99,7 @@ async function start({ place, disks, random }: Surroundings, clock: FakeClock): 
   const address = () => /http:\/\/127\.0\.0\.1:\d+\//.exec(collector.stderr)?.[0]
   await until('the address of its page is told', () => address() !== undefined)
   const port = collector.ports[0]!
-  return { collector, port, disks, folder, config, clock, http: address()!, random, sent: 0 }
+  return { collector, port, disks, folder, config, clock, http: address()!, random, sent: 0, lastDeath: -60_000 }
 }
 
 /** Queues are small, so that soon all their pages have been touched. */

@@ -60,8 +60,8 @@ export class MemoryWatch {
 
 /**
  * MiB gained in the later half of the time, but in three minutes at least, along the line through its samples by least squares;
- * undefined when they are of less time. In the earlier half the allocators' areas still find their size: seen here, 20 MiB in half an
- * hour, and nothing more in the hour that followed.
+ * undefined when they are of less time. In the earlier half heaps and allocators still find their size: seen here, 288 MiB at most in the
+ * first minutes, 309 in half an hour, 319 in the 45 minutes that followed.
  */
 export function growthOf(seconds: readonly number[], mebibytes: readonly number[]): number | undefined {
   const end = seconds.at(-1) ?? 0
