@@ -2,7 +2,7 @@ import { isKafka, networkListeners } from '../config/listen.ts'
 import type { CollectOptions } from '../config/schema.ts'
 import { type ChosenEngine, liveEngine } from '../sources/registry.ts'
 import { createLogger } from './logger.ts'
-import { type Reload, reloadOf } from './reload.ts'
+import { type Reread, reloadOf } from './reload.ts'
 import { runPipeline } from './run-pipeline.ts'
 import { workersOf } from './workers.ts'
 
@@ -21,10 +21,12 @@ export async function collect(options: CollectOptions, read?: () => CollectOptio
   const source = { engine, listeners, buffer, interface: named, kafka }
   const workers = workersOf(options, engine, listeners)
   let inForce = options
-  const reread = (knowsSenders: boolean): Reload => {
+  const reread: Reread = (knowsSenders) => {
     const reload = reloadOf(inForce, read!(), knowsSenders)
-    inForce = reload.effective
-    return reload
+    const applied = () => {
+      inForce = reload.effective
+    }
+    return { ...reload, applied }
   }
   const announce = (description: readonly string[]): void => {
     const sinks = options.out.map((sink) => sink.name)

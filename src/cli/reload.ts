@@ -6,7 +6,7 @@ import { kebab } from '../config/terms/problem.ts'
 import { compileWish } from '../pipeline/filter-wish.ts'
 import type { Choice } from '../pipeline/plan.ts'
 import type { Supervisor } from '../pipeline/supervisor.ts'
-import { sinkWishes } from './sink-wishes.ts'
+import { sinkWishes, targetOf } from './sink-wishes.ts'
 
 /** Options that change while the collector runs. */
 const LIVE = ['vni', 'allowFrom', 'filter', 'sample', 'out']
@@ -21,7 +21,10 @@ export interface Reload {
 }
 
 /** What the configuration says now, compared with what is in force. Throws Failure. */
-export type Reread = (knowsSenders: boolean) => Reload
+export type Reread = (knowsSenders: boolean) => Reload & {
+  /** It is in force. */
+  applied(): void
+}
 
 /** `knowsSenders`: whether --allow-from can change. Throws Failure where the next configuration cannot be. */
 export function reloadOf(now: CollectOptions, next: CollectOptions, knowsSenders: boolean): Reload {
@@ -29,18 +32,9 @@ export function reloadOf(now: CollectOptions, next: CollectOptions, knowsSenders
   const changed = names.filter((name) => !isSame(optionOf(now, name), optionOf(next, name)))
   const needRestart = changed.filter((name) => !LIVE.includes(name)).map((name) => `--${kebab(name)}`)
   if (changed.includes('allowFrom') && !knowsSenders) needRestart.push('--allow-from, as there was none at the start')
-  // Also those of new sinks: a configuration is refused as a whole.
-  sinkWishes(next, true)
-  const taken = new Set<number>()
-  const out = now.out.map((sink) => {
-    const at = next.out.findIndex((other, i) => !taken.has(i) && isSame(identity(other), identity(sink)))
-    taken.add(at)
-    if (at < 0) needRestart.push(`--out ${sink.name}, which goes on`)
-    return next.out[at] ?? sink
-  })
-  for (const [i, sink] of next.out.entries()) if (!taken.has(i)) needRestart.push(`--out ${sink.name}, which is new`)
+  const out = withStandardOutput(now.out, next.out, needRestart)
   const filter = next.filter === undefined ? undefined : compileWish(next.filter, `--filter "${next.filter}"`)
-  const sinks = sinkWishes({ out }, true)
+  const sinks = sinkWishes({ out, report: now.report }, true)
   const { vni, sample } = next
   const allowFrom = knowsSenders ? next.allowFrom : now.allowFrom
   return {
@@ -50,12 +44,26 @@ export function reloadOf(now: CollectOptions, next: CollectOptions, knowsSenders
   }
 }
 
+/** Who reads standard output has been reading from the start: a sink that writes there stays, and none comes. */
+function withStandardOutput(now: readonly SinkText[], next: readonly SinkText[], needRestart: string[]): SinkText[] {
+  const there = now.find((sink) => targetOf(sink) === '-')
+  const wanted = next.find((sink) => targetOf(sink) === '-')
+  if (there === undefined && wanted === undefined) return [...next]
+  if (there !== undefined && wanted !== undefined && isSame(identity(there), identity(wanted))) return [...next]
+  if (there !== undefined) needRestart.push(`--out ${there.name}, which goes on`)
+  if (wanted !== undefined) needRestart.push(`--out ${wanted.name}, which is new`)
+  const others = next.filter((sink) => sink !== wanted)
+  return there === undefined ? others : [there, ...others]
+}
+
 /** Reads the configuration again, and applies it. Says what came of it; a bad one is refused, and the old one goes on. */
 export async function reload(supervisor: Supervisor, reread: Reread, log: Logger): Promise<void> {
   try {
-    const { choice, needRestart } = reread(supervisor.knowsSenders)
-    await supervisor.choose(choice)
-    log.info('The configuration was read again.')
+    const { choice, needRestart, applied } = reread(supervisor.knowsSenders)
+    const { added, removed } = await supervisor.choose(choice)
+    applied()
+    const sinks = { ...(added.length > 0 && { added }), ...(removed.length > 0 && { removed }) }
+    log.info(sinks, 'The configuration was read again.')
     if (needRestart.length > 0) log.warn(`Changed, but only after a restart: ${needRestart.join('; ')}.`)
   } catch (error) {
     const { what, mend } = toFailureMessage(error)

@@ -89,7 +89,7 @@ export async function runPipeline(
   try {
     try {
       await telemetry.open(run.http, run.healthPort)
-      await supervisor.start(pipelineOptions(source, run), wishes, quarantine)
+      await supervisor.start({ ...pipelineOptions(source, run), mayGrow: reread !== undefined }, wishes, quarantine)
     } catch (error) {
       file?.discard()
       throw error

@@ -102,9 +102,10 @@ export class CaptureFiles {
 
   /**
    * Creates the first file, or, where its name needs a series, checks the folder; so that a path that cannot be written is known before
-   * anything is received. Throws a {@link CannotCreateError}.
+   * anything is received. `mayNumber`: a name without fields that is taken gets a number, as after `reopen`, and is no error.
+   * Throws a {@link CannotCreateError}.
    */
-  open(nowSeconds: number): void {
+  open(nowSeconds: number, mayNumber = false): void {
     const template = this.#template
     if (template !== undefined) this.#findEarlierFiles(template)
     if (template?.hasSeriesFields) {
@@ -112,7 +113,8 @@ export class CaptureFiles {
       return
     }
     const slot = this.#slots.only()
-    const file = this.#newFile(slot, nowSeconds, !isRotating(this.#rotation) && template?.hasTimeFields === false)
+    const mustHaveOwnName = !mayNumber && !isRotating(this.#rotation) && template?.hasTimeFields === false
+    const file = this.#newFile(slot, nowSeconds, mustHaveOwnName)
     slot.file = file
     try {
       file.open()

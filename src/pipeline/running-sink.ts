@@ -19,6 +19,8 @@ export class RunningSink {
   readonly id: number = sinks++
   readonly wish: SinkWish
   readonly account: SinkAccount = new SinkAccount()
+  /** It came while the program ran, or has gone: other sinks were offered more than it was. */
+  isPartial = false
   /** What it selects now. */
   choice: SinkChoice
   readonly #slab: Slab
@@ -35,6 +37,12 @@ export class RunningSink {
 
   get name(): string {
     return this.wish.name
+  }
+
+  /** Whether it is what this wish asks for, but for what it selects. */
+  is({ type, options, common }: SinkWish): boolean {
+    const { wish } = this
+    return type === wish.type && isSame(options, wish.options) && isSame(common, wish.common)
   }
 
   get open(): OpenSink {
@@ -56,6 +64,8 @@ export class RunningSink {
 
   /** Joins it with a worker that has not begun. Throws Failure when there is no room for the queue. */
   attach(worker: number, memory: WorkerMemory): Omit<SinkPlan, 'linkType'> {
+    // One that was made for a worker that had just died.
+    if (this.#lanes[worker] !== undefined) this.open.detach(this.#lanes[worker].id)
     const place = this.#places[worker] ?? this.#newPlace()
     this.#places[worker] = undefined
     const lane = { id: lanes++, counters: this.account.addLane() }
@@ -98,4 +108,8 @@ export class RunningSink {
   #newPlace(): SlabPart {
     return this.#slab.take(sinkType(this.wish.type).slabBytes(this.wish.common.queue))
   }
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other)
 }

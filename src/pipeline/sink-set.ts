@@ -1,14 +1,19 @@
+import { setTimeout } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import type { FailureMessage } from '../config/terms/failure.ts'
+import { EXIT_UNAVAILABLE, Failure, type FailureMessage } from '../config/terms/failure.ts'
 import { sinkType } from '../sinks/registry.ts'
 import type { SinkType, SinkWish } from '../sinks/sink.ts'
 import { sourceType } from '../sources/registry.ts'
+import { SinkCounters } from '../telemetry/counters.ts'
 import type { NamedCounters } from '../telemetry/report.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../wire/link-type.ts'
-import type { PipelineOptions, SinkChoice, SinkPlan } from './plan.ts'
+import type { PipelineOptions, SinkPlan, WorkerChoice } from './plan.ts'
 import { RunningSink } from './running-sink.ts'
 import type { Slab } from './slab.ts'
 import type { WorkerMemory } from './worker-memory.ts'
+
+/** Sinks that were removed may take so long to be gone, before others come that may want their places or targets. */
+const LEAVE_MS = 1000
 
 export interface SinkSetContext {
   readonly log: Logger
@@ -21,11 +26,24 @@ export interface SinkSetContext {
   fail(failure: FailureMessage): void
 }
 
+/** From the sinks there are to those there will be. */
+export interface SinkChange {
+  /** All that there will be. */
+  readonly sinks: readonly RunningSink[]
+  readonly added: readonly RunningSink[]
+  readonly removed: readonly RunningSink[]
+  readonly choices: WorkerChoice['sinks']
+}
+
 /** The sinks of a run, the quarantine among them: opens them, joins them with workers, closes them. */
 export class SinkSet {
   readonly #context: SinkSetContext
   #sinks: RunningSink[] = []
   #quarantine: RunningSink | undefined
+  /** Removed ones that still write. */
+  readonly #leaving: Map<RunningSink, Promise<void>> = new Map()
+  /** By name: what those counted that have ended. */
+  readonly #gone: Map<string, SinkCounters> = new Map()
   #isHurried = false
 
   constructor(context: SinkSetContext) {
@@ -51,18 +69,64 @@ export class SinkSet {
     for (const sink of this.#all) sink.detach(worker, this.#context.memories[worker]!)
   }
 
-  /** What each selects from now on, in their order. */
-  select(wishes: readonly SinkWish[]): (SinkChoice & { readonly id: number })[] {
-    return this.#sinks.map((sink, i) => {
-      const { wanted, filter } = wishes[i]!
-      sink.choice = { wanted, filter }
-      return { id: sink.id, wanted, filter }
-    })
+  /** Opens what is new among these sinks. Throws Failure, and nothing has changed then. */
+  async prepare(wishes: readonly SinkWish[]): Promise<SinkChange> {
+    await Promise.race([Promise.all(this.#leaving.values()), setTimeout(LEAVE_MS, undefined, { ref: false })])
+    const left = [...this.#sinks]
+    const added: RunningSink[] = []
+    const sinks: RunningSink[] = []
+    try {
+      for (const wish of wishes) {
+        const at = left.findIndex((sink) => sink.is(wish))
+        const known = at < 0 ? undefined : left.splice(at, 1)[0]
+        const sink = known ?? (await this.#openLater(wish))
+        if (known === undefined) added.push(sink)
+        sinks.push(sink)
+      }
+    } catch (error) {
+      await abandon(added)
+      throw error
+    }
+    const choices = wishes.map(({ wanted, filter }, i) => ({ id: sinks[i]!.id, wanted, filter }))
+    return { sinks, added, removed: left, choices }
+  }
+
+  /** It is not to be. */
+  async forget({ added }: SinkChange): Promise<void> {
+    await abandon(added)
+  }
+
+  /** These are the sinks from now on; workers have still to be told. */
+  adopt({ sinks, choices }: SinkChange): void {
+    this.#sinks = [...sinks]
+    for (const [i, { wanted, filter }] of choices.entries()) sinks[i]!.choice = { wanted, filter }
+  }
+
+  /** What a worker has to be told. Throws Failure. */
+  choiceFor(worker: number, { choices, added }: SinkChange): Pick<WorkerChoice, 'sinks' | 'added'> {
+    return { sinks: choices, added: added.map((sink) => this.#planOf(sink, worker)) }
+  }
+
+  /** No worker hands anything to the removed ones any more: they write what they have, in their own time. */
+  dismiss({ removed }: SinkChange): void {
+    for (const sink of removed) {
+      sink.isPartial = true
+      this.#leaving.set(
+        sink,
+        sink.open.close().then(() => {
+          this.#leaving.delete(sink)
+          this.#gone.set(
+            sink.name,
+            SinkCounters.sum([this.#gone.get(sink.name) ?? new SinkCounters(), sink.account.total]),
+          )
+        }),
+      )
+    }
   }
 
   hurry(): void {
     this.#isHurried = true
-    for (const sink of this.#all) sink.open.hurry()
+    for (const sink of [...this.#all, ...this.#leaving.keys()]) sink.open.hurry()
   }
 
   reopen(): void {
@@ -71,30 +135,49 @@ export class SinkSet {
 
   /** No worker has begun: what was made for the sinks is taken away again. */
   async abandon(): Promise<void> {
-    for (const sink of this.#all) await sink.open.abandon()
+    await abandon(this.#all)
   }
 
   /** All workers have ended: resolves when all sinks have written what they had. */
   async close(): Promise<void> {
     for (const sink of this.#all) await sink.open.close()
+    await Promise.all(this.#leaving.values())
   }
 
   accounts(): { sinks: NamedCounters[]; quarantine: NamedCounters | undefined } {
-    const named = ({ name, account }: RunningSink) => ({ name, counters: account.total })
-    return { sinks: this.#sinks.map(named), quarantine: this.#quarantine && named(this.#quarantine) }
+    const rows = this.#sinks.map(({ name, account, isPartial }) => ({ name, counters: account.total, isPartial }))
+    // What went, and came again under the same name, is told with that.
+    for (const [name, counters] of this.#past()) {
+      const at = rows.findIndex((row) => row.name === name)
+      const sum = at < 0 ? counters : SinkCounters.sum([rows[at]!.counters, counters])
+      rows.splice(at < 0 ? rows.length : at, at < 0 ? 0 : 1, { name, counters: sum, isPartial: true })
+    }
+    const quarantine = this.#quarantine
+    return { sinks: rows, quarantine: quarantine && { name: quarantine.name, counters: quarantine.account.total } }
+  }
+
+  /** By name: what sinks that were removed have counted. */
+  #past(): Map<string, SinkCounters> {
+    const past = new Map(this.#gone)
+    for (const { name, account } of this.#leaving.keys()) {
+      past.set(name, SinkCounters.sum([past.get(name) ?? new SinkCounters(), account.total]))
+    }
+    return past
   }
 
   get #all(): readonly RunningSink[] {
     return this.#quarantine === undefined ? this.#sinks : [...this.#sinks, this.#quarantine]
   }
 
-  async #open(wish: SinkWish): Promise<RunningSink> {
+  async #open(wish: SinkWish, isLate = false): Promise<RunningSink> {
     const { log, announced, options, slab, memories, stop, fail } = this.#context
     const sink = new RunningSink(wish, slab)
+    sink.isPartial = isLate
     await sink.start(memories.length, {
       log,
       announced,
       live: sourceType(options.source.engine).canWait !== true,
+      isLate,
       rawIp: options.ipFrames === 'raw',
       stop: (reason) => {
         log.warn({ sink: wish.name }, reason)
@@ -107,10 +190,25 @@ export class SinkSet {
     return sink
   }
 
+  async #openLater(wish: SinkWish): Promise<RunningSink> {
+    if (askForPeers([wish]) && this.#context.memories[0]!.peers === undefined) {
+      throw new Failure(
+        EXIT_UNAVAILABLE,
+        `--out ${wish.name}: it tells who sent each frame, which nothing has asked the kernel for from the start.`,
+        'Start the collector again.',
+      )
+    }
+    return await this.#open(wish, true)
+  }
+
   #planOf(sink: RunningSink, worker: number): SinkPlan {
     const { options, memories } = this.#context
     return { ...sink.attach(worker, memories[worker]!), linkType: onlyLinkType(sinkType(sink.wish.type), options) }
   }
+}
+
+async function abandon(sinks: readonly RunningSink[]): Promise<void> {
+  for (const sink of sinks) await sink.open.abandon()
 }
 
 /** Whether one of the sinks writes who sent each frame. */

@@ -107,10 +107,23 @@ export class Supervisor {
     return this.#run?.memories[0]?.peers !== undefined
   }
 
-  /** Changes what is let in, kept and handed to each sink, without losing a frame. Resolves when it is so. */
-  async choose(choice: Choice): Promise<void> {
+  /**
+   * Changes what is let in, kept and handed to each sink, and which sinks there are, without losing a frame. Resolves when it
+   * is so, with the names of the sinks that came and went. Throws Failure where a new sink cannot be: nothing has changed then.
+   */
+  async choose(choice: Choice): Promise<{ added: string[]; removed: string[] }> {
     await this.#announced.promise
-    await this.#run?.crew.choose(() => ({ ...choice, sinks: this.#run!.sinks.select(choice.sinks), added: [] }))
+    const { sinks, crew } = this.#run!
+    const change = await sinks.prepare(choice.sinks)
+    if (this.#isStopped) {
+      await sinks.forget(change)
+      return { added: [], removed: [] }
+    }
+    sinks.adopt(change)
+    await crew.choose((worker) => ({ ...choice, ...sinks.choiceFor(worker, change) }))
+    sinks.dismiss(change)
+    const names = (some: readonly { readonly name: string }[]) => some.map(({ name }) => name)
+    return { added: names(change.added), removed: names(change.removed) }
   }
 
   reopenSinks(): void {

@@ -125,6 +125,8 @@ export interface SinkContext {
   readonly slab: SharedMemoryHandle
   /** Input comes from the network now, not from a file. */
   readonly live: boolean
+  /** It comes while the program runs, by SIGHUP: what it finds taken may be its predecessor's. */
+  readonly isLate?: boolean
   /** IP packets that were mirrored without Ethernet come bare. */
   readonly rawIp: boolean
   /** Nothing can be delivered any more (a reader has gone): ask the program to stop, unless other sinks go on. */

@@ -34,6 +34,8 @@ export interface SinkReport {
   readonly written: number
   readonly bytes: number
   readonly dropped: Record<string, number>
+  /** Frames that it was given, where it was not there all the time: those `delivered` before it came and after it went are none of its. */
+  readonly offered?: number
   /** Of the frames written, those that left in segments, and the segments they became; absent where there were none. */
   readonly segmented?: number
   readonly segments?: number
@@ -71,11 +73,20 @@ export function buildReport(parts: ReportParts): Report {
 export interface NamedCounters {
   readonly name: string
   readonly counters: SinkCounters
+  /** It was not there all the time. */
+  readonly isPartial?: boolean
 }
 
-function sinkReport({ name, counters }: NamedCounters): SinkReport {
-  const { written, bytes, segmented, segments } = counters
-  return { sink: name, written, bytes, dropped: counters.dropped(), ...(segmented > 0 && { segmented, segments }) }
+function sinkReport({ name, counters, isPartial = false }: NamedCounters): SinkReport {
+  const { written, bytes, offered, segmented, segments } = counters
+  return {
+    sink: name,
+    written,
+    bytes,
+    dropped: counters.dropped(),
+    ...(isPartial && { offered }),
+    ...(segmented > 0 && { segmented, segments }),
+  }
 }
 
 /** The closing lines, in tcpdump's manner. */

@@ -44,7 +44,7 @@ export class FileWriter implements Sender<FileOptions> {
 
   open(): void {
     try {
-      this.#files.open(now())
+      this.#files.open(now(), this.#thread.wiring.isLate)
     } catch (error) {
       if (!(error instanceof CannotCreateError)) throw error
       const [what = '', mend = ''] = error.message.split('\n')

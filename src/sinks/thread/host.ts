@@ -60,6 +60,7 @@ class SinkThreadHost<Options> implements OpenSink {
       overflow: context.common.overflow,
       counters: context.account.sent.memory,
       live: context.live,
+      isLate: context.isLate ?? false,
       hasSeries: plan.series !== undefined,
       bell: this.#bell,
       requests: this.#requests.buffer as SharedArrayBuffer,

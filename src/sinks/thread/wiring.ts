@@ -12,6 +12,8 @@ export interface ThreadWiring<Options> {
   /** Of the half that sends. */
   readonly counters: SharedArrayBuffer
   readonly live: boolean
+  /** The sink came while the program ran, by SIGHUP. */
+  readonly isLate: boolean
   /** Whether lanes number their frames' series. */
   readonly hasSeries: boolean
   /** What the thread sleeps on. */
