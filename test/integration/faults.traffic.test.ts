@@ -77,7 +77,7 @@ requires('build', 'linux')(
     const wanted = FULL ? VNIS : 200_000
     const random = randomNumbers(24)
     flood = new Flood(await start([...LOOPBACK, '--out', 'null']), FULL ? 128 : 64, () => Math.floor(random() * VNIS))
-    await until('the tables are full', () => flood!.sent > wanted / 4)
+    await until('the tables are full', () => flood!.sent > 12 * BOUND)
     const before = residentMiB()
     await until('all are sent', () => flood!.sent > wanted, 20_000 + wanted / 10)
     const growth = residentMiB() - before
