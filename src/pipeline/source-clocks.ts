@@ -1,12 +1,26 @@
 import type { FrameBatch } from '../frames/frame-batch.ts'
-import { GRANULARITY_IEEE_1588, type TunnelNotes, UPPER_ABSENT, UPPER_SECONDS } from '../wire/tunnel-notes.ts'
+import {
+  GRANULARITY_IEEE_1588,
+  GRANULARITY_USER,
+  type TunnelNotes,
+  UPPER_ABSENT,
+  UPPER_SECONDS,
+} from '../wire/tunnel-notes.ts'
 
 const NANOSECONDS = 1e9
 const WORD = 2 ** 32
-/** Nanoseconds of a tick, by granularity. What users define is taken for nanoseconds, as FMADIO does. */
+/** Nanoseconds of a tick, by granularity. What users define is taken for nanoseconds, as FMADIO does, for as long as that fits. */
 const TICK_NANOSECONDS: readonly number[] = [100_000, 100, 1, 1]
 /** A clock that differs by more from what the time since its last frame lets expect was set: it gets a new reference. */
 const STEP_NANOSECONDS = 10 * NANOSECONDS
+/**
+ * Ticks that users define are no nanoseconds when they part further from the arrivals than frames are late, and clocks are
+ * wrong. Switches are known whose ticks are 2.4 ns (tcpdump's erspan-type-iii-ft-0.pcap).
+ */
+const UNFIT_NANOSECONDS = 0.1 * NANOSECONDS
+const UNFIT_SHARE = 0.01
+/** Stands for a kind: nobody knows what the session's stamps count. */
+const UNKNOWN_UNIT = 255
 /** Seconds that a clock with a date may be ahead of UTC: not at all, or as TAI, PTP's own scale, is since 2017 (IERS Bulletin C). */
 const SCALES: readonly number[] = [0, 37]
 
@@ -47,6 +61,7 @@ export class SourceClocks {
 
   /** Gives the row the time of its mirror. */
   stamp(session: number, notes: TunnelNotes, batch: FrameBatch, row: number): void {
+    if (this.#kind[session] === UNKNOWN_UNIT) return
     const kind = 1 + notes.granularity * 3 + notes.upper
     if (this.#kind[session] !== kind) {
       this.#begin(session, kind, notes, batch, row)
@@ -57,6 +72,13 @@ export class SourceClocks {
       (batch.nanoseconds[row]! - this.#nanoseconds[session]!)
     const expected = this.#lastStamp[session]! + arrival - this.#lastArrival[session]!
     const stamp = this.#sinceFirst(session, notes, expected)
+    if (
+      notes.granularity === GRANULARITY_USER &&
+      Math.abs(stamp - arrival) > UNFIT_NANOSECONDS + Math.abs(arrival) * UNFIT_SHARE
+    ) {
+      this.#kind[session] = UNKNOWN_UNIT
+      return
+    }
     if (Math.abs(stamp - expected) > STEP_NANOSECONDS) {
       this.#begin(session, kind, notes, batch, row)
       return
