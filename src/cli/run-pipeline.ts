@@ -217,8 +217,13 @@ function handleSignals(
   const end = () => stop(supervisor, service)
   // One after the other, however many signals come.
   let last: Promise<void> = Promise.resolve()
+  let isAhead = false
   const reopen = () => {
+    // One that has not begun will do what this one asks for.
+    if (isAhead) return
+    isAhead = true
     last = last.then(async () => {
+      isAhead = false
       service.isReloading()
       if (reread !== undefined) await reload(supervisor, reread, log)
       supervisor.reopenSinks()
