@@ -55,6 +55,7 @@ describe('what cannot be is told in two lines', () => {
   requires('build', 'root').each([
     ['an interface that is not there', 69, ['--interface', 'absent0'], /no interface absent0/],
     ['an address that no interface has', 69, ['--listen', '192.0.2.1:4789'], /No interface/],
+    ['a zone that is no interface', 69, ['--interface', 'lo', '--listen', '[fe80::1%no0]:4789'], /no interface no0/],
     ['a port that the kernel is to choose', 64, ['--listen', 'vxlan://127.0.0.1:0'], /choose a port/],
   ] as const)('%s', (_what, code, args, text) => {
     const { exitCode, lines } = runCommand(['--engine', 'ring', ...args, '--out', 'null'])
@@ -138,6 +139,39 @@ it.each([
   expect(await collector.stop()).toBe(0)
   expectBalance(collector.report())
   expect(collector.report()).toMatchObject({ delivered: 10, interfaceLosses: 1 })
+})
+
+it('an interface that alone holds the address goes down and comes back: loopback is not said to have gone', async () => {
+  hosts = joinedNamespaces()
+  const { right } = hosts
+  const collector = await ring(right.name, '--listen', `${right.ipv4}:4789`, '--out', 'null')
+  right.exec(['ip', 'link', 'set', 'veth2', 'down'])
+  await until('the log says so', () => collector.stderr.includes('Interface veth2 is gone or down'))
+  right.exec(['ip', 'link', 'set', 'veth2', 'up'])
+  await until('and that it is back', () => collector.stderr.includes('Interface veth2 is there'))
+  expect(collector.stderr).not.toContain('Interface lo ')
+  expect(await collector.stop()).toBe(0)
+  expect(collector.report()).toMatchObject({ interfaceLosses: 1 })
+})
+
+it('an address whose zone is the interface that goes down', async () => {
+  hosts = joinedNamespaces()
+  const { right } = hosts
+  right.exec(['ip', 'address', 'add', 'fe80::2/64', 'dev', 'veth2', 'nodad'])
+  const collector = await ring(
+    right.name,
+    '--listen',
+    '[fe80::2%veth2]:4789',
+    '--listen',
+    'vxlan://:4790',
+    '--out',
+    'null',
+  )
+  right.exec(['ip', 'link', 'set', 'veth2', 'down'])
+  await until('the log says so', () => collector.stderr.includes('Interface veth2 is gone or down'))
+  expect(await collector.stop()).toBe(0)
+  expect(collector.report()).toMatchObject({ interfaceLosses: 1 })
+  expect(collector.report()).not.toHaveProperty('workerRestarts')
 })
 
 it('an interface is removed and made anew, with another number', async () => {

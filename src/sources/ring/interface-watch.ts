@@ -1,5 +1,5 @@
 import type { Listener, NoticeLevel } from '../source.ts'
-import { ringInterfaces } from './interfaces.ts'
+import { loopbackInterfaces, ringInterfaces } from './interfaces.ts'
 import type { RingInterface } from './tunnel-filter.ts'
 
 /** So often the interfaces are looked at: 0.1 ms of CPU each time. */
@@ -36,7 +36,9 @@ export class InterfaceWatch {
     if (now - this.#looked < EVERY_MS) return false
     this.#looked = now
     const before = this.interfaces
-    this.interfaces = ringInterfaces(this.#listeners, this.#named)
+    const found = ringInterfaces(this.#listeners, this.#named)
+    // An interface that is down holds no address, but loopback is still there.
+    this.interfaces = found.length > 0 || this.#named !== undefined ? found : loopbackInterfaces()
     this.#tell(before)
     return JSON.stringify(before) !== JSON.stringify(this.interfaces)
   }

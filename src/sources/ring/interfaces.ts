@@ -24,8 +24,18 @@ export function ringInterfaces(listeners: readonly Listener[], named: string | u
   )
   const names = holding.map(([name]) => name).filter((name) => !isPort(name))
   if (names.length === 0) return []
-  const loopback = Object.entries(addresses).filter(([, own = []]) => own.some(({ internal }) => internal))
-  return withIndex([...new Set([...names, ...loopback.map(([name]) => name)])], vlanParents())
+  return withIndex([...new Set([...names, ...loopback()])], vlanParents())
+}
+
+/** What is left while no other interface is up. */
+export function loopbackInterfaces(): RingInterface[] {
+  return withIndex(loopback(), new Map())
+}
+
+function loopback(): string[] {
+  return Object.entries(networkInterfaces())
+    .filter(([, own = []]) => own.some(({ internal }) => internal))
+    .map(([name]) => name)
 }
 
 function withIndex(names: readonly string[], parents: ReadonlyMap<string, string>): RingInterface[] {
