@@ -55,6 +55,8 @@ function parseListen(text: string): Listener | string {
   if (address !== '' && isIP(address) === 0) return `"${host}" is not an IP address`
   if (isIP(address) === 6 && address === host) return `the IPv6 address ${host} needs brackets around it`
   if (/^::ffff:.*\./i.test(address)) return `${host} is an IPv4 address: write it as one`
+  if (address.includes('%') && !/^f(?:e[89ab]|f)/i.test(address))
+    return `${host} has the name of an interface behind it, which only link-local addresses (fe80::/10) take`
   const encapsulation = named >= 0 ? named : encapsulationOfPort(port)
   if (encapsulation < 0) return `port ${port} belongs to no encapsulation by convention, so its name is needed`
   return { encapsulation, host: address === '' ? undefined : address, port }

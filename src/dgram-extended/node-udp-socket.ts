@@ -7,6 +7,7 @@ import { KernelDrops } from './kernel-drops.ts'
 import {
   addressFamily,
   requirePort,
+  requireScope,
   SOCKADDR_BYTES,
   scopeOfZone,
   writeScopeId,
@@ -76,6 +77,8 @@ export class NodeUdpSocket {
     addressFamily(address)
     // Node 20 binds port -1 as 65535 without a word.
     requirePort(port)
+    const [, zone] = address.split('%')
+    if (zone !== undefined) requireScope(address, zone)
     const ipv6 = isIPv6(address)
     // reuseAddr stays off: on Linux it would let a second collector take the port over, without a word.
     const socket = createSocket({ type: ipv6 ? 'udp6' : 'udp4', ipv6Only: ipv6, reuseAddr: false })

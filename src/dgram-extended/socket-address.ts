@@ -1,6 +1,9 @@
 import { isIPv4, isIPv6, SocketAddress } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { AF_INET, AF_INET6 } from './libc.ts'
+import { SyscallError } from './syscall-error.ts'
+
+const ENODEV = 19
 
 /** Room for one sender's address: struct sockaddr_in (16 bytes) or sockaddr_in6 (28), in whole 64-bit words. */
 export const SOCKADDR_BYTES = 32
@@ -65,7 +68,8 @@ export function requirePort(port: number): void {
 /**
  * Writes a sockaddr of `address` and `port` at `at`, and returns its size in bytes.
  * A scope may be the number or the name of an interface: `fe80::1%2`, `fe80::1%eth0`.
- * @throws TypeError when `address` is not an IP address, or its interface does not exist; RangeError for a bad port.
+ * @throws TypeError when `address` is not an IP address, SyscallError (ENODEV) when its interface has no link-local one;
+ * RangeError for a bad port.
  */
 export function writeSocketAddress(bytes: Uint8Array, at: number, address: string, port: number): number {
   requirePort(port)
@@ -81,9 +85,7 @@ export function writeSocketAddress(bytes: Uint8Array, at: number, address: strin
   const [literal = '', zone] = address.split('%')
   bytes.set(ipv6Bytes(literal), at + IPV6_ADDRESS)
   if (zone !== undefined) {
-    const scope = scopeOfZone(zone)
-    if (scope === 0) throw new TypeError(`${zone} is no interface with IPv6\n\`ip -6 address\` lists those there are.`)
-    writeScopeId(bytes, at, scope)
+    writeScopeId(bytes, at, requireScope(address, zone))
   }
   return SOCKADDR_IN6_BYTES
 }
@@ -99,6 +101,13 @@ export function scopeOfZone(zone: string): number {
   for (const entry of networkInterfaces()[zone] ?? [])
     if (entry.family === 'IPv6' && entry.scopeid !== 0) return entry.scopeid
   return 0
+}
+
+/** @throws SyscallError (ENODEV) when no interface is meant */
+export function requireScope(address: string, zone: string): number {
+  const scope = scopeOfZone(zone)
+  if (scope === 0) throw new SyscallError('if_nametoindex', ENODEV, address)
+  return scope
 }
 
 function ipv6Bytes(literal: string): Uint8Array {

@@ -19,6 +19,7 @@ const REMEDIES: ReadonlyMap<string, string> = new Map([
   ['bpf ENOSYS', 'This kernel has no eBPF (CONFIG_BPF_SYSCALL).'],
   ['fsopen EPERM', 'A file system of its own, unmounted, for the program needs CAP_SYS_ADMIN: run it as root.'],
   ['fsopen ENOSYS', 'eBPF programs need Linux 5.2 or later.'],
+  ['if_nametoindex ENODEV', '`ip -6 address` lists the interfaces there are, and their link-local addresses.'],
   ['ECONNREFUSED', 'Nobody listens on the port that was sent to: start the receiver first.'],
   ['EMSGSIZE', 'The message is longer than a datagram may be: send fewer bytes each.'],
 ])

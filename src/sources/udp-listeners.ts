@@ -63,6 +63,19 @@ export function openFailure(error: unknown, address: string, { port, encapsulati
         `${where} needs CAP_NET_BIND_SERVICE.`,
         'Use a port above 1023, or give the capability with AmbientCapabilities=CAP_NET_BIND_SERVICE.',
       )
+    case 'ENODEV':
+      return new Failure(
+        EXIT_UNAVAILABLE,
+        `${where}: there is no interface ${address.split('%')[1]} with a link-local address.`,
+        '"ip -6 address" lists those there are.',
+      )
+    case 'EINVAL':
+      if (!/^fe[89ab]/i.test(address)) return error
+      return new Failure(
+        EXIT_UNAVAILABLE,
+        `${where}: the kernel cannot bind to it.`,
+        'A link-local address needs the name of its interface behind it: [fe80::1%eth0].',
+      )
     case 'EAFNOSUPPORT':
       return new Failure(EXIT_UNAVAILABLE, `${where}: this machine has no IPv6.`, 'Listen on an IPv4 address.')
     default:

@@ -46,6 +46,7 @@ test.each([
   ['vxlan://host:4789', '"host" is not an IP address'],
   ['2001:db8::2:4789', 'the IPv6 address 2001:db8::2 needs brackets around it'],
   ['vxlan://::1', '":" is not an IP address'],
+  ['vxlan://[::1%lo]:4789', '[::1%lo] has the name of an interface behind it, which only link-local addresses'],
   ['vlan://:4789', '"vlan" is not an encapsulation; there are: vxlan'],
 ])('"%s" is refused: %s', (text, what) => {
   const said = refusal(listener, text)

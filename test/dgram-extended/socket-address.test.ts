@@ -47,8 +47,14 @@ describe.each(cases)('%s port %i', (text, port, hex) => {
   })
 })
 
-test.each(['', 'localhost', '1.2.3', '1.2.3.4.5', '::g', '1::2::3', 'fe80::1%nosuch0'])('%j is no address', (text) => {
+test.each(['', 'localhost', '1.2.3', '1.2.3.4.5', '::g', '1::2::3'])('%j is no address', (text) => {
   expect(() => writeSocketAddress(new Uint8Array(32), 0, text, 1)).toThrow(TypeError)
+})
+
+test('a link-local address of an interface that is not there is told as the kernel would', () => {
+  expect(() => writeSocketAddress(new Uint8Array(32), 0, 'fe80::1%nosuch0', 1)).toThrow(
+    expect.objectContaining({ code: 'ENODEV' }),
+  )
 })
 
 test.each([-1, 65536, 1.5, Number.NaN])('%d is no port', (port) => {

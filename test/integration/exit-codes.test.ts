@@ -119,6 +119,18 @@ describe('unavailable, 69', () => {
     socket.close()
   })
 
+  it.each([
+    ['udp', 'vxlan://[fe80::1%no0]:4789', 'there is no interface no0 with', 'ip -6 address'],
+    ['dgram', 'vxlan://[fe80::1%no0]:4789', 'there is no interface no0 with', 'ip -6 address'],
+    ['udp', 'vxlan://[fe80::1%99999]:4789', 'there is no interface 99999 with', 'ip -6 address'],
+    ['udp', 'vxlan://[fe80::1]:4789', 'cannot bind', '[fe80::1%eth0]'],
+  ])('engine %s, a link-local address without an interface: %s', (engine, address, what, mend) => {
+    expectRefusal(['--engine', engine, '--listen', address, '--out', 'null'], 69, what, mend)
+    const checked = runCommand(['check', '--engine', engine, '--listen', address, '--out', 'null'])
+    expect(checked.exitCode).toBe(69)
+    expect(checked.stdout.toString()).not.toMatch(/ at .*\.js:/)
+  })
+
   requires(
     'build',
     'root',

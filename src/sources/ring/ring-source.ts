@@ -3,13 +3,14 @@ import { DiscardSocket } from '../../dgram-extended/discard-socket.ts'
 import { systemCallsUnavailable } from '../../dgram-extended/libc.ts'
 import { PacketRing, type PacketRingOptions, type RingLegacy } from '../../dgram-extended/packet-ring.ts'
 import { Poller } from '../../dgram-extended/poller.ts'
+import { requireScope } from '../../dgram-extended/socket-address.ts'
 import { SyscallError } from '../../dgram-extended/syscall-error.ts'
 import type { FrameBatch } from '../../frames/frame-batch.ts'
 import { LINKTYPE_RAW } from '../../wire/link-type.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
 import { IPPROTO_UDP } from '../../wire/udp.ts'
 import type { Listener, Source, SourceContext, SourcePlan, SourceType } from '../source.ts'
-import { describeListener, NEEDS_RAW, socketAddresses } from '../udp-listeners.ts'
+import { describeListener, NEEDS_RAW, openFailure, socketAddresses } from '../udp-listeners.ts'
 import { distribution } from './distribution.ts'
 import { InterfaceWatch } from './interface-watch.ts'
 import { skipTags } from './second-tags.ts'
@@ -145,6 +146,19 @@ function openDiscards(listeners: readonly Listener[]): DiscardSocket[] {
   return sockets
 }
 
+/** Throws a Failure where a link-local address names an interface that is not there. */
+function requireZones(listeners: readonly Listener[]): void {
+  for (const listener of listeners) {
+    const { host = '' } = listener
+    const [, zone] = host.split('%')
+    try {
+      if (zone !== undefined) requireScope(host, zone)
+    } catch (error) {
+      throw openFailure(error, host, listener)
+    }
+  }
+}
+
 function noInterface({ interface: named }: SourcePlan): Failure {
   if (named !== undefined) {
     return new Failure(
@@ -181,6 +195,7 @@ export const ringSource: SourceType = {
     if (portless !== undefined) {
       throw new Failure(EXIT_USAGE, 'The ring engine cannot choose a port.', 'Give one: --listen :4789.')
     }
+    if (plan.legacy === undefined) requireZones(plan.listeners)
     return new RingSource(plan, context)
   },
 }

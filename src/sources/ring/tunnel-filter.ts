@@ -175,7 +175,9 @@ function forDestinations(
   filter.jump(refused)
 }
 
-function words(address: string): number[] {
+/** The zone is left out: its interface may go and come, and what its number says the ring's interfaces do. */
+function words(host: string): number[] {
+  const [address = ''] = host.split('%')
   const bytes = new Uint8Array(SOCKADDR_BYTES)
   writeSocketAddress(bytes, 0, address, 0)
   const view = new DataView(bytes.buffer, addressOffset(bytes, 0))
