@@ -1,5 +1,5 @@
 import type { Encapsulation, TunnelIdentity } from './mirror.ts'
-import type { Tunnel } from './state.ts'
+import type { Link, Tunnel } from './state.ts'
 
 /** The kernel keeps one byte less than IFALIASZ. */
 export const LONGEST_ALIAS = 255
@@ -28,4 +28,22 @@ export function readTunnelAlias(alias: string): Omit<Tunnel, 'link'> | undefined
     vni: Number(vni),
   }
   return { identity, fingerprint, copies, clsact: clsact === undefined ? [] : clsact.split(',').map(Number) }
+}
+
+/** The kinds of tunnel devices, as the kernel names them. */
+const KINDS: Readonly<Record<Encapsulation, readonly string[]>> = {
+  vxlan: ['vxlan'],
+  geneve: ['geneve'],
+  gre: ['gretap', 'ip6gretap'],
+  erspan: ['erspan', 'ip6erspan'],
+}
+
+/** Whether a device is what its alias says, as far as `ip` tells: anybody can give any device any alias. */
+export function fitsAlias(link: Link, { encapsulation, collector, port, vni }: TunnelIdentity): boolean {
+  const same = <Value>(shown: Value | undefined, said: Value): boolean => shown === undefined || shown === said
+  return (
+    KINDS[encapsulation].includes(link.kind) &&
+    same(link.remote, collector) &&
+    (port === 0 || (same(link.port, port) && same(link.id, vni)))
+  )
 }

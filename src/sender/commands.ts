@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { EXIT_UNAVAILABLE, Failure } from '../config/terms/failure.ts'
+import { withoutControls } from '../config/terms/without-controls.ts'
 
 const run = promisify(execFile)
 const LARGEST_LISTING = 256 * 1024 * 1024
@@ -67,6 +68,19 @@ export async function runCommand(argv: readonly string[], input = ''): Promise<s
     const stderr = error instanceof Error && 'stderr' in error ? String(error.stderr) : ''
     throw new CommandError(argv, complaint(error, stderr), stderr)
   }
+}
+
+/**
+ * Runs a command whose standard output is JSON. iproute2 prints control characters in names as they are, which JSON does not
+ * have; bytes that are no UTF-8 are U+FFFD by now. Throws SyntaxError, too.
+ */
+export async function runForJson(argv: readonly string[]): Promise<unknown> {
+  return JSON.parse(withoutControls(await runCommand(argv)) || '[]')
+}
+
+/** Whether a name of `ip` or `tc` can be told to them: what is no UTF-8 cannot. */
+export function canBeNamed(device: string): boolean {
+  return !device.includes('\ufffd')
 }
 
 const PACKAGES: Readonly<Record<string, string>> = { ip: 'iproute2', tc: 'iproute2', nsenter: 'util-linux' }

@@ -1,7 +1,7 @@
 import { EXIT_UNAVAILABLE, Failure } from '../config/terms/failure.ts'
 import type { FilterInstruction } from '../dgram-extended/libpcap.ts'
-import { readTunnelAlias } from './alias.ts'
-import { CommandError, type Place, runCommand } from './commands.ts'
+import { fitsAlias, readTunnelAlias } from './alias.ts'
+import { CommandError, canBeNamed, type Place, runForJson } from './commands.ts'
 import { type Direction, isLeftover } from './mirror.ts'
 import type { ForeignFilter, Link, MirrorFilter, State, Tunnel } from './state.ts'
 
@@ -65,13 +65,13 @@ export async function inspect(place: Place): Promise<State> {
 
   const tunnels = links.flatMap((link): Tunnel[] => {
     const record = readTunnelAlias(link.alias)
-    return record === undefined ? [] : [{ link, ...record }]
+    return record === undefined || !fitsAlias(link, record.identity) ? [] : [{ link, ...record }]
   })
   const ours = new Set(tunnels.map(({ link }) => link.name))
   const mirrors: MirrorFilter[] = []
   const foreign: ForeignFilter[] = []
   for (const [device, hook] of hooks) {
-    if (ours.has(device)) continue
+    if (ours.has(device) || !canBeNamed(device)) continue
     for (const direction of hook === 'clsact' ? DIRECTIONS : DIRECTIONS.slice(0, 1)) {
       // Without options it is the head that tc shows once for a preference and protocol.
       const all = await list<TcFilter>(place, ['tc', '-s', '-j', 'filter', 'show', 'dev', device, direction])
@@ -151,7 +151,7 @@ function toLink(link: IpLink): Link {
 async function list<Row>(place: Place, command: readonly string[]): Promise<Row[]> {
   const argv = place.argv(command)
   try {
-    const rows = JSON.parse((await runCommand(argv)) || '[]') as Row[]
+    const rows = (await runForJson(argv)) as Row[]
     // iproute2 puts an empty object where it leaves an interface out.
     return rows.filter((row) => Object.keys(row as object).length > 0)
   } catch (error) {

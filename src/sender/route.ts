@@ -1,4 +1,4 @@
-import { CommandError, type Place, runCommand } from './commands.ts'
+import { CommandError, type Place, runForJson } from './commands.ts'
 
 /** The way from a namespace to the collector. */
 export interface Route {
@@ -20,8 +20,7 @@ const BARRED = ['unreachable', 'blackhole', 'prohibit']
 /** Asks the kernel; undefined where there is no way. */
 export async function findRoute(place: Place, collector: string): Promise<Route | undefined> {
   try {
-    const text = await runCommand(place.argv(['ip', '-j', 'route', 'get', collector]))
-    const [route] = JSON.parse(text) as IpRoute[]
+    const [route] = (await runForJson(place.argv(['ip', '-j', 'route', 'get', collector]))) as IpRoute[]
     if (route?.dev === undefined || BARRED.includes(route.type ?? '')) return undefined
     const mtu = route.metrics?.find((metric) => metric.mtu !== undefined)?.mtu
     return { device: route.dev, mtu, isLocal: route.type === 'local' }
@@ -33,8 +32,8 @@ export async function findRoute(place: Place, collector: string): Promise<Route 
 
 /** Interfaces that have an address, and so may send what this host sends. */
 export async function addressedInterfaces(place: Place): Promise<ReadonlySet<string>> {
-  const text = await runCommand(place.argv(['ip', '-j', 'address', 'show', 'scope', 'global']))
-  const rows = JSON.parse(text || '[]') as { ifname?: string; addr_info?: unknown[] }[]
+  const argv = place.argv(['ip', '-j', 'address', 'show', 'scope', 'global'])
+  const rows = (await runForJson(argv)) as { ifname?: string; addr_info?: unknown[] }[]
   const names = rows.filter(({ addr_info }) => (addr_info?.length ?? 0) > 0).flatMap(({ ifname }) => ifname ?? [])
   return new Set(names)
 }

@@ -1,0 +1,62 @@
+import { afterEach, beforeEach, expect } from 'vitest'
+import { joinedNamespaces, type Namespace, type NamespacePair } from '../support/namespaces.ts'
+import { requires } from '../support/requirements.ts'
+import { listings, runSender, sender, sentPackets, tunnelDevice } from './sender-command.ts'
+
+const it = requires('root', 'namespaces', 'ip', 'tc', 'ethtool', 'build')
+
+let hosts: NamespacePair
+let up: string[] = []
+
+beforeEach(() => {
+  hosts = joinedNamespaces()
+  up = ['up', '--interface', hosts.left.device, '--collector', hosts.right.ipv4, '--vni', '100']
+})
+afterEach(() => hosts.dispose())
+
+/** Bytes, given as octal escapes of printf, that a string cannot hold go through a shell. */
+function addPair(host: Namespace, name: string): void {
+  host.exec(['sh', '-c', `ip link add "$(printf '${name}')" type veth peer name stranger`])
+}
+
+it('leaves devices of others alone that only have the alias of a tunnel', () => {
+  const { left: source, right } = hosts
+  const alias = (device: string, collector: string, vni: number): void => {
+    const text = `mirror-sender vxlan ${collector} port 4789 id ${vni} options 1a0f564d clsact 2`
+    source.exec(['ip', 'link', 'set', device, 'alias', text])
+  }
+  source.exec(['ip', 'link', 'add', 'eth7', 'type', 'veth', 'peer', 'name', 'eth8'])
+  alias('eth7', right.ipv4, 5)
+  source.exec(['ip', 'link', 'add', 'vx6', 'type', 'vxlan', 'id', '6', 'remote', right.ipv4, 'dstport', '4789'])
+  alias('vx6', right.ipv4, 5)
+  source.exec(['ip', 'link', 'add', 'vx7', 'type', 'vxlan', 'id', '7', 'remote', right.ipv4, 'dstport', '4789'])
+  alias('vx7', '10.99.0.77', 7)
+  source.exec(['ip', 'link', 'add', 'vx8', 'type', 'vxlan', 'id', '8', 'remote', right.ipv4, 'dstport', '4788'])
+  alias('vx8', right.ipv4, 8)
+  const before = listings(source)
+  expect(sender(source, 'status')).toBe('No mirror is on this host.\n')
+  sender(source, 'down', '--all')
+  expect(listings(source)).toBe(before)
+  sender(source, ...up)
+  sender(source, 'down', '--all')
+  expect(listings(source)).toBe(before)
+})
+
+it.each([
+  ['control characters', 'a\\001\\033b'],
+  ['no UTF-8', 'a\\377b'],
+])('works beside an interface whose name has %s', (_, name) => {
+  const { left: source, right } = hosts
+  addPair(source, name)
+  source.exec(['sh', '-c', `tc qdisc add dev "$(printf '${name}')" clsact`])
+  const showAll = ['sh', '-c', 'ip link; tc qdisc; tc actions ls action mirred']
+  const before = source.exec(showAll)
+  sender(source, ...up)
+  source.exec(['ping', '-q', '-c', '1', right.ipv4])
+  expect(sentPackets(source, tunnelDevice(source))).toBeGreaterThanOrEqual(2)
+  expect(sender(source, 'status')).toContain('VNI 100')
+  sender(source, 'down', '--all')
+  expect(source.exec(showAll)).toBe(before)
+  const { exitCode, lines } = runSender(source, [...up, '--interface', 'nope0'])
+  expect({ exitCode, lines: lines.length }).toEqual({ exitCode: 69, lines: 2 })
+})
