@@ -23,7 +23,7 @@ export async function takeDown(options: SelectionOptions): Promise<void> {
     const state = await inspect(place)
     const selected = select(state, options)
     const rows = statusOf(state, selected)
-    await removeSteps(planDown(selected.mirrors, selected.orphans, state), place)
+    await removeSteps(planDown(selected.mirrors, selected.orphans, state, selected.stranded), place)
     const lines = rows.map((row) => `${row.interface ?? 'a tunnel without mirrors'}, ${describeTunnel(row)}, is down`)
     writeToStandardOutput(`${lines.join('\n') || `No such mirror is on ${place.name}.`}\n`)
   } finally {
@@ -42,7 +42,7 @@ export async function showStatus(options: SelectionOptions): Promise<void> {
 
 function statusText(row: MirrorStatus): string {
   const lines = [
-    `${row.interface ?? '(no interface)'}: ${describeTunnel(row)}; device ${row.device}${row.up ? '' : ', which is down'}${row.copies === null ? '' : `; copies ${row.copies}`}`,
+    `${row.interface ?? '(no interface)'}: ${describeTunnel(row)}; device ${row.device}${deviceText(row)}${row.copies === null ? '' : `; copies ${row.copies}`}`,
   ]
   for (const [direction, { packets, bytes, dropped }] of Object.entries(row.mirrored)) {
     lines.push(`  ${direction.padEnd(8)} ${packets} packets, ${bytes} bytes copied; ${dropped} dropped`)
@@ -50,4 +50,9 @@ function statusText(row: MirrorStatus): string {
   const { packets, bytes, errors, dropped } = row.sent
   lines.push(`  sent     ${packets} packets, ${bytes} bytes; ${errors} errors, ${dropped} dropped`)
   return lines.join('\n')
+}
+
+function deviceText({ up, stranded }: MirrorStatus): string {
+  if (stranded) return ', which somebody took away: nothing is copied until "up", and "down" clears what is left'
+  return up ? '' : ', which is down'
 }

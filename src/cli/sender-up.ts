@@ -6,7 +6,7 @@ import { describeTunnel, type MirrorWish, tunnelName } from '../sender/mirror.ts
 import { pathWarning } from '../sender/mtu.ts'
 import { demandRights, findPlace } from '../sender/place.ts'
 import { PROGRAM_PATH, type Step } from '../sender/step.ts'
-import { survey } from '../sender/survey.ts'
+import { survey, verifyMirror } from '../sender/survey.ts'
 import { writeToStandardError, writeToStandardOutput } from './logger.ts'
 import { mirrorWish } from './sender-wish.ts'
 
@@ -35,7 +35,7 @@ export async function setUpMirror(options: MirrorOptions): Promise<void> {
     const isNew = steps.length > 0 && needed !== undefined
     const doubt = isNew ? await pathWarning(wish, needed, place) : undefined
     if (doubt !== undefined) warn([doubt])
-    await applySteps(steps, place, interrupted.signal)
+    await applySteps(steps, place, interrupted.signal, () => verifyMirror(wish, place))
     const state = steps.length === 0 ? 'is mirrored already' : 'is mirrored'
     writeToStandardOutput(`${describeMirror(wish)} ${state} (device ${tunnelName(wish.tunnel)})\n`)
   } finally {

@@ -106,8 +106,8 @@ async function mirrorDown({ hosts, say }: Stage): Promise<void> {
   const unlock = await lock()
   try {
     const state = await inspect(place)
-    const { mirrors, orphans } = select(state, {})
-    const steps = planDown(mirrors, orphans, state)
+    const { mirrors, orphans, stranded } = select(state, {})
+    const steps = planDown(mirrors, orphans, state, stranded)
     for (const { argv } of steps) say(`   ${shortened(argv.join(' '))}`)
     await removeSteps(steps, place)
     say('')

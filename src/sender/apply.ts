@@ -7,9 +7,14 @@ import { PROGRAM_PATH, type Step } from './step.ts'
 
 /**
  * Does the steps, one after another. When one fails, or when it is interrupted, those that were done are undone, the last
- * one first; then it throws a Failure.
+ * one first; then it throws a Failure. So it is when `verify`, which comes last, throws one.
  */
-export async function applySteps(steps: readonly Step[], place: Place, interrupted: AbortSignal): Promise<void> {
+export async function applySteps(
+  steps: readonly Step[],
+  place: Place,
+  interrupted: AbortSignal,
+  verify?: () => Promise<void>,
+): Promise<void> {
   const done: Step[] = []
   for (const step of steps) {
     if (interrupted.aborted) {
@@ -26,6 +31,12 @@ export async function applySteps(steps: readonly Step[], place: Place, interrupt
       const mend = error instanceof CommandError ? mendOf(error.said) : error.mend
       throw new Failure(EXIT_UNAVAILABLE, `${reason} ${aftermath}`, mend)
     }
+  }
+  try {
+    await verify?.()
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error
+    throw new Failure(EXIT_UNAVAILABLE, `${error.message} ${await undo(done, place)}`, error.mend)
   }
 }
 

@@ -5,6 +5,7 @@ import { actionIndex, type Direction, filterHandle, type TunnelIdentity, tunnelN
 import { isPlain, removePlainMirror } from './plain-steps.ts'
 import type { MirrorFilter, State, Tunnel } from './state.ts'
 import type { Step } from './step.ts'
+import { actionCookie } from './stranded.ts'
 
 /**
  * Where our filters stand among others: in front of them, as what they take from a packet's way would be missing, and away
@@ -63,9 +64,14 @@ function freePref(taken: ReadonlySet<number>, count: number): number {
   }
 }
 
-export function addMirror(filter: Filter): Step {
+/** `clsactIsOurs`: see Stranding. The kernel keeps the cookie where the filter is replaced. */
+export function addMirror(filter: Filter, clsactIsOurs: boolean): Step {
   const { device, direction, pref, tunnel } = filter
-  return { argv: filterCommand('add', filter), undo: removal(device, direction, pref, handleText(tunnel)) }
+  const cookie = ['cookie', actionCookie(tunnel, clsactIsOurs)]
+  return {
+    argv: [...filterCommand('add', filter), ...cookie],
+    undo: removal(device, direction, pref, handleText(tunnel)),
+  }
 }
 
 export function removeMirror(mirror: MirrorFilter, tunnels: readonly Tunnel[]): Step[] {

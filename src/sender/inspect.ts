@@ -2,8 +2,9 @@ import { EXIT_UNAVAILABLE, Failure } from '../config/terms/failure.ts'
 import type { FilterInstruction } from '../dgram-extended/libpcap.ts'
 import { fitsAlias, readTunnelAlias } from './alias.ts'
 import { CommandError, canBeNamed, type Place, runForJson } from './commands.ts'
-import { type Direction, isLeftover } from './mirror.ts'
-import type { ForeignFilter, Link, MirrorFilter, State, Tunnel } from './state.ts'
+import { type Direction, isLeftover, tunnelName } from './mirror.ts'
+import type { ForeignFilter, Link, MirrorFilter, State, StrandedFilter, Tunnel } from './state.ts'
+import { readStranding } from './stranded.ts'
 
 const DIRECTIONS: readonly Direction[] = ['ingress', 'egress']
 
@@ -53,6 +54,7 @@ interface TcFilter {
 interface TcAction {
   readonly kind: string
   readonly to_dev?: string
+  readonly cookie?: string
   readonly stats?: { readonly packets: number; readonly bytes: number; readonly drops: number }
 }
 
@@ -68,14 +70,13 @@ export async function inspect(place: Place): Promise<State> {
     return record === undefined || !fitsAlias(link, record.identity) ? [] : [{ link, ...record }]
   })
   const ours = new Set(tunnels.map(({ link }) => link.name))
-  const mirrors: MirrorFilter[] = []
-  const foreign: ForeignFilter[] = []
+  const found: Found = { mirrors: [], stranded: [], foreign: [] }
   for (const [device, hook] of hooks) {
     if (ours.has(device) || !canBeNamed(device)) continue
     for (const direction of hook === 'clsact' ? DIRECTIONS : DIRECTIONS.slice(0, 1)) {
       // Without options it is the head that tc shows once for a preference and protocol.
       const all = await list<TcFilter>(place, ['tc', '-s', '-j', 'filter', 'show', 'dev', device, direction])
-      for (const filter of all) sort(filter, device, direction, ours, mirrors, foreign)
+      for (const filter of all) sort(filter, device, direction, ours, found)
     }
   }
   const leftovers = links.filter(({ name, mac, alias }) => isLeftover(name, mac, alias))
@@ -84,9 +85,16 @@ export async function inspect(place: Place): Promise<State> {
     hooks,
     tunnels,
     leftovers,
-    mirrors,
-    foreign: foreign.filter((filter) => !belongsToOurs(filter, mirrors)),
+    mirrors: found.mirrors,
+    stranded: found.stranded,
+    foreign: found.foreign.filter((filter) => !belongsToOurs(filter, [...found.mirrors, ...found.stranded])),
   }
+}
+
+interface Found {
+  readonly mirrors: MirrorFilter[]
+  readonly stranded: StrandedFilter[]
+  readonly foreign: ForeignFilter[]
 }
 
 function sort(
@@ -94,26 +102,27 @@ function sort(
   device: string,
   direction: Direction,
   ours: ReadonlySet<string>,
-  mirrors: MirrorFilter[],
-  foreign: ForeignFilter[],
+  { mirrors, stranded, foreign }: Found,
 ): void {
-  const action = options?.actions?.find(({ to_dev }) => to_dev !== undefined && ours.has(to_dev))
-  if (action?.to_dev === undefined) {
+  const handle = options?.handle ?? options?.fh ?? ''
+  const program = options?.bytecode?.insns ?? []
+  const filterOf = (tunnel: string, { stats }: TcAction): MirrorFilter => {
+    const { packets = 0, bytes = 0, drops = 0 } = stats ?? {}
+    const mirrored = { packets, bytes, dropped: drops }
+    return { interface: device, direction, tunnel, kind, pref, protocol, handle, program, mirrored }
+  }
+  const actions = options?.actions?.filter(({ to_dev }) => to_dev !== undefined) ?? []
+  const action = actions.find(({ to_dev }) => ours.has(to_dev!)) ?? actions[0]
+  if (action?.to_dev !== undefined && ours.has(action.to_dev)) {
+    mirrors.push(filterOf(action.to_dev, action))
+    return
+  }
+  const stranding = action === undefined ? undefined : readStranding(action.cookie ?? '', handle, program)
+  if (action === undefined || stranding === undefined) {
     foreign.push({ interface: device, direction, pref, kind: options === undefined ? HEAD : kind })
     return
   }
-  const { packets = 0, bytes = 0, drops = 0 } = action.stats ?? {}
-  mirrors.push({
-    interface: device,
-    direction,
-    tunnel: action.to_dev,
-    kind,
-    pref,
-    protocol,
-    handle: options?.handle ?? options?.fh ?? '',
-    program: options?.bytecode?.insns ?? [],
-    mirrored: { packets, bytes, dropped: drops },
-  })
+  stranded.push({ ...filterOf(tunnelName(stranding.identity), action), ...stranding })
 }
 
 const HEAD = 'head'

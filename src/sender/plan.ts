@@ -4,7 +4,7 @@ import { addMirror, choosePlainPref, choosePref, excludeFrom, mirrorProgram, rem
 import type { Classifier } from './kernel.ts'
 import { type MirrorWish, type TunnelIdentity, tunnelName } from './mirror.ts'
 import { addPlainMirror } from './plain-steps.ts'
-import { findLink, type MirrorFilter, type State, type Tunnel } from './state.ts'
+import { findLink, type MirrorFilter, type State, type StrandedFilter, type Tunnel } from './state.ts'
 import type { Step } from './step.ts'
 import { aliasStep, tunnelSteps } from './tunnel-steps.ts'
 
@@ -21,9 +21,12 @@ export function planUp(wish: MirrorWish, state: State, classifier: Classifier): 
   const others = state.tunnels.filter((other) => other !== tunnel)
   const excluded = [...others.map(({ identity }) => identity), wish.tunnel].sort(byName)
 
-  const steps = state.leftovers.map(({ name }) => deleteLink(name))
+  // Their actions have the index that the new filters' have: tc would take those, and the device that they have no more.
+  const stranded = state.stranded.filter((each) => each.interface === device && each.tunnel === tunnelName(wish.tunnel))
+  const steps = stranded.flatMap((filter) => removeMirror(filter, []))
+  steps.push(...state.leftovers.map(({ name }) => deleteLink(name)))
   // The record comes before the act: after a crash between the two nothing is left that nobody knows.
-  const clsactIsOurs = !state.hooks.has(device) || state.tunnels.some(({ clsact }) => clsact.includes(index))
+  const clsactIsOurs = !state.hooks.has(device) || recordedClsacts(state).has(index)
   const known = tunnel?.clsact ?? []
   const clsact = clsactIsOurs && !known.includes(index) ? [...known, index] : known
   if (tunnel === undefined) steps.push(...tunnelSteps(wish.tunnel, clsact, classifier))
@@ -43,7 +46,7 @@ export function planUp(wish: MirrorWish, state: State, classifier: Classifier): 
       steps.push(...addPlainMirror(classifier, device, direction, pref, wish.tunnel))
     } else {
       const pref = choosePref(state, device, direction)
-      steps.push(addMirror({ device, direction, pref, tunnel: wish.tunnel, program }))
+      steps.push(addMirror({ device, direction, pref, tunnel: wish.tunnel, program }, clsactIsOurs))
     }
   }
   return steps
@@ -59,7 +62,12 @@ export function mirrorsOf(state: State, wish: MirrorWish): MirrorFilter[] {
  * Takes filters away, tunnels that no filter leads into any more, and clsact where it was ours and is empty. Filters go
  * before their tunnel: the other way round leaves a filter that mirrors "to device *".
  */
-export function planDown(doomed: readonly MirrorFilter[], orphans: readonly Tunnel[], state: State): Step[] {
+export function planDown(
+  doomed: readonly MirrorFilter[],
+  orphans: readonly Tunnel[],
+  state: State,
+  stranded: readonly StrandedFilter[] = [],
+): Step[] {
   const left = state.mirrors.filter((mirror) => !doomed.includes(mirror))
   const used = new Set(left.map(({ tunnel }) => tunnel))
   const touched = new Set(doomed.map(({ tunnel }) => tunnel))
@@ -68,8 +76,8 @@ export function planDown(doomed: readonly MirrorFilter[], orphans: readonly Tunn
   const gone = state.tunnels.filter(isDoomed)
   const staying = state.tunnels.filter((tunnel) => !gone.includes(tunnel))
 
-  const cleared = clearedInterfaces(state, doomed, gone, left)
-  const steps = doomed.flatMap((mirror) => removeMirror(mirror, state.tunnels))
+  const cleared = clearedInterfaces(state, [...doomed, ...stranded], gone)
+  const steps = [...doomed, ...stranded].flatMap((mirror) => removeMirror(mirror, state.tunnels))
   for (const { name, hasClsact } of cleared) {
     if (hasClsact) steps.push({ argv: ['tc', 'qdisc', 'del', 'dev', name, 'clsact'], undo: undefined })
   }
@@ -94,9 +102,9 @@ function clearedInterfaces(
   state: State,
   doomed: readonly MirrorFilter[],
   gone: readonly Tunnel[],
-  left: readonly MirrorFilter[],
 ): { name: string; index: number; hasClsact: boolean }[] {
-  const recorded = new Set(state.tunnels.flatMap(({ clsact }) => clsact))
+  const recorded = recordedClsacts(state)
+  const left = [...state.mirrors, ...state.stranded].filter((filter) => !doomed.includes(filter))
   const candidates = new Set(gone.flatMap(({ clsact }) => clsact))
   for (const mirror of doomed) candidates.add(findLink(state, mirror.interface)?.index ?? 0)
   return state.links
@@ -106,6 +114,13 @@ function clearedInterfaces(
       const isEmpty = !state.foreign.some((filter) => filter.interface === name)
       return { name, index, hasClsact: isEmpty && state.hooks.get(name) === 'clsact' }
     })
+}
+
+/** Interfaces, by index, whose clsact is ours. */
+function recordedClsacts(state: State): ReadonlySet<number> {
+  const known = state.stranded.filter(({ clsactIsOurs }) => clsactIsOurs)
+  const indices = known.map((filter) => findLink(state, filter.interface)?.index ?? 0)
+  return new Set([...state.tunnels.flatMap(({ clsact }) => clsact), ...indices])
 }
 
 /** One order for all, so that the same tunnels make the same program. */

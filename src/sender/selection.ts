@@ -1,5 +1,5 @@
 import type { Direction, Encapsulation, TunnelIdentity } from './mirror.ts'
-import type { MirrorFilter, SentCounts, State, Tunnel } from './state.ts'
+import type { MirrorFilter, SentCounts, State, StrandedFilter, Tunnel } from './state.ts'
 
 /** Which mirrors are meant; what is not given is any. */
 export interface Selection {
@@ -14,17 +14,19 @@ export interface Selected {
   readonly mirrors: readonly MirrorFilter[]
   /** Tunnels that nothing leads into: left by a crash, or by an interface that is gone. */
   readonly orphans: readonly Tunnel[]
+  readonly stranded: readonly StrandedFilter[]
 }
 
 export function select(state: State, wanted: Selection): Selected {
   const tunnels = state.tunnels.filter(({ identity }) => fits(identity, wanted))
   const names = new Set(tunnels.map(({ link }) => link.name))
-  const isWanted = (mirror: MirrorFilter): boolean =>
-    names.has(mirror.tunnel) && (wanted.interface === undefined || mirror.interface === wanted.interface)
+  const isThere = (mirror: MirrorFilter): boolean =>
+    wanted.interface === undefined || mirror.interface === wanted.interface
   const used = new Set(state.mirrors.map(({ tunnel }) => tunnel))
   return {
-    mirrors: state.mirrors.filter(isWanted),
+    mirrors: state.mirrors.filter((mirror) => names.has(mirror.tunnel) && isThere(mirror)),
     orphans: tunnels.filter(({ link }) => !used.has(link.name)),
+    stranded: state.stranded.filter((filter) => fits(filter.identity, wanted) && isThere(filter)),
   }
 }
 
@@ -44,6 +46,8 @@ export interface MirrorStatus {
   readonly mirrored: Partial<Record<Direction, MirrorFilter['mirrored']>>
   /** By the tunnel's device, for all interfaces that are mirrored into it. */
   readonly sent: SentCounts
+  /** Only where others have taken the tunnel's device away: nothing is copied. */
+  readonly stranded?: true
 }
 
 export function statusOf(state: State, selected: Selected): MirrorStatus[] {
@@ -62,7 +66,22 @@ export function statusOf(state: State, selected: Selected): MirrorStatus[] {
     const into = selected.mirrors.filter((mirror) => mirror.tunnel === tunnel.link.name)
     return [...new Set(into.map((mirror) => mirror.interface))].map((device) => row(tunnel, device))
   })
-  return [...mirrors, ...selected.orphans.map((tunnel) => row(tunnel, null))]
+  return [...mirrors, ...selected.orphans.map((tunnel) => row(tunnel, null)), ...strandedRows(selected.stranded)]
+}
+
+const NOTHING_SENT: SentCounts = { packets: 0, bytes: 0, errors: 0, dropped: 0 }
+
+/** One for each interface and tunnel. */
+function strandedRows(stranded: readonly StrandedFilter[]): MirrorStatus[] {
+  const rows = new Map<string, MirrorStatus>()
+  for (const { interface: device, tunnel, identity, direction, mirrored } of stranded) {
+    const { encapsulation, collector, port, vni } = identity
+    const row = { interface: device, encapsulation, collector, port, vni, device: tunnel, up: false, copies: null }
+    const key = `${device} ${tunnel}`
+    const directions = { ...rows.get(key)?.mirrored, [direction]: mirrored }
+    rows.set(key, { ...row, mirrored: directions, sent: NOTHING_SENT, stranded: true })
+  }
+  return [...rows.values()]
 }
 
 function fits(identity: TunnelIdentity, wanted: Selection): boolean {

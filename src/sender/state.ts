@@ -1,5 +1,6 @@
 import type { FilterInstruction } from '../dgram-extended/libpcap.ts'
 import type { Direction, TunnelIdentity } from './mirror.ts'
+import type { Stranding } from './stranded.ts'
 
 /** What the kernel has in one network namespace, as far as mirrors are concerned. State is kept nowhere else. */
 export interface State {
@@ -10,6 +11,7 @@ export interface State {
   /** Devices that broke off in the making: nothing leads into them. */
   readonly leftovers: readonly Link[]
   readonly mirrors: readonly MirrorFilter[]
+  readonly stranded: readonly StrandedFilter[]
   /** Filters of others, on interfaces that are not our tunnels. */
   readonly foreign: readonly ForeignFilter[]
 }
@@ -68,6 +70,9 @@ export interface MirrorFilter {
   readonly program: readonly FilterInstruction[]
   readonly mirrored: { readonly packets: number; readonly bytes: number; readonly dropped: number }
 }
+
+/** A filter of ours whose tunnel's device was taken away by others: it copies nothing. `tunnel` is the device that it had. */
+export interface StrandedFilter extends MirrorFilter, Stranding {}
 
 export interface ForeignFilter {
   readonly interface: string

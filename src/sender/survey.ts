@@ -1,9 +1,10 @@
+import { EXIT_UNAVAILABLE, Failure } from '../config/terms/failure.ts'
 import type { Place } from './commands.ts'
 import { inspect } from './inspect.ts'
 import { type Classifier, probeKernel } from './kernel.ts'
 import type { MirrorWish } from './mirror.ts'
 import { mtuWarning, neededMtu } from './mtu.ts'
-import { planUp } from './plan.ts'
+import { mirrorsOf, planUp } from './plan.ts'
 import { refuse } from './refuse.ts'
 import { addressedInterfaces, findRoute } from './route.ts'
 import { findLink, type State } from './state.ts'
@@ -32,6 +33,17 @@ export async function survey(wish: MirrorWish, place: Place): Promise<Survey> {
     warnings: warnings.filter((warning) => warning !== undefined),
     needed: tooSmall === undefined ? neededMtu(wish, state) : undefined,
   }
+}
+
+/** Looks whether the mirror is there, after the steps. Throws Failure. */
+export async function verifyMirror(wish: MirrorWish, place: Place): Promise<void> {
+  const present = mirrorsOf(await inspect(place), wish)
+  if (wish.directions.every((direction) => present.some((mirror) => mirror.direction === direction))) return
+  throw new Failure(
+    EXIT_UNAVAILABLE,
+    `The filters on ${wish.interface} do not lead into the tunnel's device: an action of another filter was in the way.`,
+    'See tc actions ls action mirred, and delete the filters whose action leads to device "*".',
+  )
 }
 
 function downWarning({ interface: name }: MirrorWish, state: State): string | undefined {

@@ -60,3 +60,51 @@ it.each([
   const { exitCode, lines } = runSender(source, [...up, '--interface', 'nope0'])
   expect({ exitCode, lines: lines.length }).toEqual({ exitCode: 69, lines: 2 })
 })
+
+/** Tunnels whose device is gone: without it and its alias only the filters are left. */
+const LOSSES: [string, (host: Namespace, device: string) => void][] = [
+  ['deleted', (host, device) => host.exec(['ip', 'link', 'del', device])],
+  ['moved to another namespace', (host, device) => host.exec(['ip', 'link', 'set', device, 'netns', hosts.right.name])],
+]
+
+it.each(LOSSES)(
+  'finds, clears and mends a mirror whose tunnel device was %s by somebody',
+  (_, lose) => {
+    const { left: source, right } = hosts
+    const before = listings(source)
+    for (const words of [['--all'], ['--vni', '100'], ['--interface', source.device]]) {
+      sender(source, ...up)
+      lose(source, tunnelDevice(source))
+      expect(sender(source, 'status')).toMatch(/^veth1: vxlan .* VNI 100; device mirror-\w+, which somebody took away/)
+      expect(sender(source, 'down', '--vni', '101')).toContain('No such mirror')
+      expect(sender(source, 'down', ...words)).toContain('VNI 100, is down')
+      expect(listings(source)).toBe(before)
+      if (right.exec(['ip', 'link']).includes('mirror-')) sender(right, 'down', '--all')
+    }
+    sender(source, ...up)
+    lose(source, tunnelDevice(source))
+    expect(sender(source, ...up)).toContain('is mirrored (')
+    source.exec(['ping', '-q', '-c', '3', '-i', '0.1', right.ipv4])
+    expect(sentPackets(source, tunnelDevice(source))).toBe(6)
+    expect(
+      sender(source, 'status')
+        .split('\n')
+        .filter((line) => line.includes('VNI')),
+    ).toHaveLength(1)
+    sender(source, 'down', '--all')
+    expect(listings(source)).toBe(before)
+  },
+  60_000,
+)
+
+it('leaves a clsact alone that was there before a mirror whose tunnel device was deleted', () => {
+  const { left: source } = hosts
+  source.exec(['tc', 'qdisc', 'add', 'dev', source.device, 'clsact'])
+  const before = listings(source)
+  sender(source, ...up)
+  source.exec(['ip', 'link', 'del', tunnelDevice(source)])
+  sender(source, ...up)
+  source.exec(['ip', 'link', 'del', tunnelDevice(source)])
+  sender(source, 'down', '--all')
+  expect(listings(source)).toBe(before)
+})

@@ -21,7 +21,15 @@ const ETH0: Link = {
   mac: '',
   sent: SENT,
 }
-const EMPTY: State = { links: [ETH0], hooks: new Map(), tunnels: [], leftovers: [], mirrors: [], foreign: [] }
+const EMPTY: State = {
+  links: [ETH0],
+  hooks: new Map(),
+  tunnels: [],
+  leftovers: [],
+  mirrors: [],
+  stranded: [],
+  foreign: [],
+}
 
 function wish(copies: CopyWish): MirrorWish {
   const tunnel = { encapsulation: 'vxlan', collector: '10.0.0.2', port: 4789, vni: 100, copies } as const

@@ -98,7 +98,7 @@ describe('without bpf, the words for filters say what is meant', () => {
     const tunnel = { encapsulation, collector, port: 4789, vni: 100 }
     return { interface: 'lo', directions: ['egress'], tunnel, filter: undefined }
   }
-  const nothing = { links: [], tunnels: [], leftovers: [], mirrors: [], foreign: [] }
+  const nothing = { links: [], tunnels: [], leftovers: [], mirrors: [], stranded: [], foreign: [] }
   const filtersOf = (wish: MirrorWish, classifier: PlainClassifier): Attributes[] => {
     const steps = planUp(wish, { ...nothing, hooks: new Map([['lo', 'clsact']]) }, classifier)
     const setup = `ip link add ${tunnelName(wish.tunnel)} type veth peer name other; tc qdisc add dev lo clsact`

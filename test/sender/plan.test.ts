@@ -16,7 +16,7 @@ function link(index: number, name: string, alias = ''): Link {
 
 function stateWith(parts: Partial<State>): State {
   const links = [link(1, 'lo'), link(2, 'eth0'), link(3, 'eth1'), ...(parts.links ?? [])]
-  return { hooks: new Map(), tunnels: [], leftovers: [], mirrors: [], foreign: [], ...parts, links }
+  return { hooks: new Map(), tunnels: [], leftovers: [], mirrors: [], stranded: [], foreign: [], ...parts, links }
 }
 
 function tunnel(wish: TunnelWish, clsact: readonly number[] = []): Tunnel {
