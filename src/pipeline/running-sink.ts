@@ -57,9 +57,15 @@ export class RunningSink {
       for (let worker = 0; worker < workers; worker++) this.#places.push(this.#newPlace())
       this.#open = await sinkType(type).open(options, { ...context, name, account: this.account, common, slab })
     } catch (error) {
-      for (const place of this.#places) if (place !== undefined) this.#slab.giveBack(place)
+      this.#freePlaces()
       throw error
     }
+  }
+
+  /** No worker has begun with it: what was made for it is taken away again. */
+  async abandon(): Promise<void> {
+    await this.open.abandon()
+    this.#freePlaces()
   }
 
   /** Joins it with a worker that has not begun. Throws Failure when there is no room for the queue. */
@@ -103,6 +109,10 @@ export class RunningSink {
     const { offered, deliveredBefore } = lane.counters
     if (this.wish.type !== QUARANTINE) lane.counters.addOffered(counters.delivered - deliveredBefore - offered)
     this.open.detach(lane.id)
+  }
+
+  #freePlaces(): void {
+    for (const place of this.#places.splice(0)) if (place !== undefined) this.#slab.giveBack(place)
   }
 
   #newPlace(): SlabPart {

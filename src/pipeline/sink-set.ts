@@ -208,7 +208,7 @@ export class SinkSet {
 }
 
 async function abandon(sinks: readonly RunningSink[]): Promise<void> {
-  for (const sink of sinks) await sink.open.abandon()
+  for (const sink of sinks) await sink.abandon()
 }
 
 /** Whether one of the sinks writes who sent each frame. */

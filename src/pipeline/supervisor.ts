@@ -113,11 +113,13 @@ export class Supervisor {
    */
   async choose(choice: Choice): Promise<{ added: string[]; removed: string[] }> {
     await this.#announced.promise
+    const nothing = { added: [], removed: [] }
+    if (this.#isStopped) return nothing
     const { sinks, crew } = this.#run!
     const change = await sinks.prepare(choice.sinks)
     if (this.#isStopped) {
       await sinks.forget(change)
-      return { added: [], removed: [] }
+      return nothing
     }
     sinks.adopt(change)
     await crew.choose((worker) => ({ ...choice, ...sinks.choiceFor(worker, change) }))
