@@ -8,6 +8,8 @@ export const PEER_DENIED = 1
 /** The first number that is one host's. */
 export const FIRST_PEER = 2
 const WORDS = 4
+/** Where there would be the address of PEER_OTHER: the first number that nobody has. */
+const COUNT = 0
 /** Twice the peers, so that probing stays short. */
 const SLOTS_PER_PEER = 2
 
@@ -132,20 +134,21 @@ export class PeerTable {
     if (this.size === this.#capacity) return PEER_OTHER
     const peer = this.#count++
     this.#keys.set(this.#key, peer * WORDS)
+    this.#keys[COUNT] = this.#count
     slots[slot] = peer
     return peer
   }
 
-  /** Of a table that another thread has filled: no address is all zeroes. */
+  /** Takes over what another table has put into the memory. */
   #restore(): void {
     const slots = this.#slots
-    while (this.size < this.#capacity) {
+    const end = this.#capacity === 0 ? FIRST_PEER : this.#keys[COUNT]!
+    for (; this.#count < end; this.#count++) {
       const at = this.#count * WORDS
       this.#key.set(this.#keys.subarray(at, at + WORDS))
-      if (this.#key.every((word) => word === 0)) return
       let slot = this.#hash() % slots.length
       while (slots[slot] !== 0) slot = slot + 1 === slots.length ? 0 : slot + 1
-      slots[slot] = this.#count++
+      slots[slot] = this.#count
     }
   }
 

@@ -68,6 +68,19 @@ describe('with networks that tunnels may come from', () => {
   })
 })
 
+test('a table made on the memory of another goes on with its numbers, and lets in whom it does itself', () => {
+  const memory = new SharedArrayBuffer(PeerTable.bytesFor(10))
+  const first = new PeerTable(10, undefined, memory)
+  const addresses = ['10.0.0.1', '::', '2001:db8::1', '10.0.0.2']
+  const numbers = addresses.map((address) => indexOf(first, address))
+  const second = new PeerTable(10, undefined, memory)
+  expect([...addresses].reverse().map((address) => indexOf(second, address))).toEqual([...numbers].reverse())
+  expect([second.size, numbers.includes(indexOf(second, '10.0.0.3'))]).toEqual([4, false])
+  const third = new PeerTable(10, new CidrList(['10.0.0.0/8']), memory)
+  expect(['10.0.0.3', '2001:db8::1'].map((address) => indexOf(third, address))).toEqual([6, PEER_DENIED])
+  expect(PeerTable.reader(memory).text(6)).toBe('10.0.0.3')
+})
+
 test('the two numbers that stand for many say so', () => {
   const table = new PeerTable(1, undefined)
   expect([table.text(PEER_OTHER), table.text(PEER_DENIED)]).toEqual(['other', 'denied'])
