@@ -83,6 +83,9 @@ function mendOf(said: string): string {
   if (said.includes('Address already in use')) {
     return "A program on this host has the tunnel's port open (ss -ulnp); give another --port, the collector's too."
   }
+  if (said.includes('specified VNI already exists')) {
+    return 'A device of another network namespace has that VNI here (moved there?): look with --netns; or give another --vni.'
+  }
   if (said.includes('Operation not permitted')) return 'It takes the capability CAP_NET_ADMIN; run it as root.'
   return 'The words are the kernel\'s; "mirror-sender plan" shows the commands.'
 }

@@ -23,8 +23,11 @@ export function planUp(wish: MirrorWish, state: State, classifier: Classifier): 
 
   // Their actions have the index that the new filters' have: tc would take those, and the device that they have no more.
   const stranded = state.stranded.filter((each) => each.interface === device && each.tunnel === tunnelName(wish.tunnel))
-  const steps = stranded.flatMap((filter) => removeMirror(filter, []))
-  steps.push(...state.leftovers.map(({ name }) => deleteLink(name)))
+  if (stranded.length > 0) {
+    const cleared = planUp(wish, withoutStranded(state, stranded), classifier)
+    return [...planDown([], [], state, stranded), ...cleared]
+  }
+  const steps = state.leftovers.map(({ name }) => deleteLink(name))
   // The record comes before the act: after a crash between the two nothing is left that nobody knows.
   const clsactIsOurs = !state.hooks.has(device) || recordedClsacts(state).has(index)
   const known = tunnel?.clsact ?? []
@@ -91,6 +94,23 @@ export function planDown(
     steps.push(...excludeFrom(left, staying, excluded))
   }
   return steps
+}
+
+/** What is there once these are taken away. */
+function withoutStranded(state: State, stranded: readonly StrandedFilter[]): State {
+  const cleared = clearedInterfaces(state, stranded, [])
+  const indices = cleared.map(({ index }) => index)
+  const names = cleared.filter(({ hasClsact }) => hasClsact).map(({ name }) => name)
+  return {
+    ...state,
+    leftovers: [],
+    stranded: state.stranded.filter((filter) => !stranded.includes(filter)),
+    hooks: new Map([...state.hooks].filter(([name]) => !names.includes(name))),
+    tunnels: state.tunnels.map((each) => ({
+      ...each,
+      clsact: each.clsact.filter((index) => !indices.includes(index)),
+    })),
+  }
 }
 
 function deleteLink(name: string): Step {

@@ -83,6 +83,13 @@ it.each(LOSSES)(
     }
     sender(source, ...up)
     lose(source, tunnelDevice(source))
+    if (right.exec(['ip', 'link']).includes('mirror-')) {
+      const { exitCode, lines } = runSender(source, up)
+      expect(exitCode).toBe(69)
+      expect(lines.at(-1)).toContain('of another network namespace')
+      expect(listings(source)).toBe(before)
+      sender(right, 'down', '--all')
+    }
     expect(sender(source, ...up)).toContain('is mirrored (')
     source.exec(['ping', '-q', '-c', '3', '-i', '0.1', right.ipv4])
     expect(sentPackets(source, tunnelDevice(source))).toBe(6)
@@ -107,4 +114,18 @@ it('leaves a clsact alone that was there before a mirror whose tunnel device was
   source.exec(['ip', 'link', 'del', tunnelDevice(source)])
   sender(source, 'down', '--all')
   expect(listings(source)).toBe(before)
+})
+
+it('undoes everything where an action of somebody else keeps the filters from the tunnel', () => {
+  const { left: source } = hosts
+  sender(source, ...up)
+  const [index = ''] = /index \d+/.exec(source.exec(['tc', 'actions', 'ls', 'action', 'mirred'])) ?? []
+  sender(source, 'down', '--all')
+  const action = ['action', 'mirred', 'egress', 'mirror', ...index.split(' '), 'dev', source.device]
+  source.exec(['tc', 'actions', 'add', ...action])
+  const { exitCode, lines } = runSender(source, up)
+  expect(exitCode).toBe(69)
+  expect(lines.at(-2)).toContain("do not lead into the tunnel's device")
+  expect(source.exec(['ip', 'link', 'show', 'type', 'vxlan'])).toBe('')
+  expect(source.exec(['tc', 'qdisc'])).not.toContain('clsact')
 })
