@@ -1,6 +1,6 @@
 import type { Option } from 'commander'
 import type { Node } from 'yaml'
-import { problem } from '../config/terms/problem.ts'
+import { MOST_PROBLEMS, problem } from '../config/terms/problem.ts'
 import { yaml } from './yaml.ts'
 import { textOf, unknownKey, YamlFile } from './yaml-file.ts'
 
@@ -48,7 +48,9 @@ class OptionFileReader {
     const names = known.map((option) => option.name())
     for (const { key, value, place } of this.#file.entries()) {
       const option = taken.find((each) => each.name() === key)
-      if (!names.includes(key)) this.#problems.push(`${place}: ${unknownKey(key, names)}`)
+      // The search for the nearest name is for those that are shown.
+      if (!names.includes(key))
+        this.#problems.push(this.#problems.length < MOST_PROBLEMS ? `${place}: ${unknownKey(key, names)}` : '')
       else if (option !== undefined) this.#take(option, value, place)
     }
     return { values: this.#values, places: this.#places, problems: this.#problems }

@@ -48,7 +48,10 @@ export function createProgram(exit: (code: number) => void): Command {
     .allowExcessArguments(false)
     .enablePositionalOptions()
     .showHelpAfterError('See mirror-collector --help.')
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'mirror-collector: ')) })
+    .configureOutput({
+      writeErr: writeToStandardError,
+      outputError: (text, write) => write(text.replace(/^error: /, 'mirror-collector: ')),
+    })
     .action(async (flags: Given) => {
       const settings = settingsOf(program, flags)
       const read = () => collectOptionsOf(settingsOf(program, flags))

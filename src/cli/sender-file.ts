@@ -1,4 +1,5 @@
 import { EXIT_CONFIGURATION, Failure } from '../config/terms/failure.ts'
+import { listProblems, MOST_PROBLEMS } from '../config/terms/problem.ts'
 import { textOf, unknownKey, YamlFile } from './yaml-file.ts'
 
 /**
@@ -14,12 +15,13 @@ export function readMirrorFile(
   const options: Record<string, string> = {}
   for (const { key, value, place } of new YamlFile(path).entries()) {
     const text = textOf(value)
-    if (!known.includes(key)) problems.push(`${place}: ${unknownKey(key, known).split('\n')[0]}.`)
+    if (problems.length >= MOST_PROBLEMS && !known.includes(key)) problems.push('')
+    else if (!known.includes(key)) problems.push(`${place}: ${unknownKey(key, known).split('\n')[0]}.`)
     else if (text === undefined) problems.push(`${place}: "${key}" has no value that is a text or a number.`)
     else if (taken.includes(key)) options[camel(key)] = text
   }
   if (problems.length === 0) return options
-  throw new Failure(EXIT_CONFIGURATION, problems.join('\n'), 'Its keys are the options of "mirror-sender up".')
+  throw new Failure(EXIT_CONFIGURATION, listProblems(problems), 'Its keys are the options of "mirror-sender up".')
 }
 
 function camel(key: string): string {

@@ -42,7 +42,10 @@ export function createProgram(): Command {
     .exitOverride()
     .enablePositionalOptions()
     .showHelpAfterError('See mirror-sender --help.')
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'mirror-sender: ')) })
+    .configureOutput({
+      writeErr: writeToStandardError,
+      outputError: (text, write) => write(text.replace(/^error: /, 'mirror-sender: ')),
+    })
     .addHelpText('after', helpAfter)
   const plan = program.command('plan').description('print the commands that "up" would run, and their undo')
   addMirrorOptions(plan).action((given: Given) => planMirror(merged(parseMirrorOptions, given, mirrorKeys())))

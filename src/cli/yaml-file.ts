@@ -1,7 +1,8 @@
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readSync } from 'node:fs'
 import type { Document, LineCounter, Node } from 'yaml'
 import { EXIT_CONFIGURATION, EXIT_NO_INPUT, Failure } from '../config/terms/failure.ts'
 import { nearestHint } from '../config/terms/nearest.ts'
+import { listProblems, problem } from '../config/terms/problem.ts'
 import { yaml } from './yaml.ts'
 
 const HOW_KEYS = 'Its keys are the options of the command line, by their long names.'
@@ -22,9 +23,10 @@ export class YamlFile {
   /** Throws a Failure that tells all errors of syntax. */
   constructor(path: string) {
     this.#path = path
-    this.#document = yaml().parseDocument(readText(path), { lineCounter: this.#lines, prettyErrors: false })
-    const errors = this.#document.errors.map(({ message, pos }) => `${this.#at(pos[0])}: ${message}.`)
-    if (errors.length > 0) throw new Failure(EXIT_CONFIGURATION, errors.join('\n'), 'Mend the syntax of this YAML.')
+    const settings = { lineCounter: this.#lines, prettyErrors: false }
+    this.#document = yaml().parseDocument(readText(path), settings)
+    const errors = this.#document.errors.map(({ message, pos }) => `${this.#at(pos[0])}: ${inOurWords(message)}.`)
+    if (errors.length > 0) throw new Failure(EXIT_CONFIGURATION, listProblems(errors), 'Mend the syntax of this YAML.')
   }
 
   /** Of the file. Empty for an empty one. Throws a Failure where it is no mapping. */
@@ -69,12 +71,35 @@ export function textOf(node: Node | undefined): string | undefined {
 
 /** What a message says about a key that is none. */
 export function unknownKey(key: string, known: readonly string[]): string {
-  return `"${key}" is no option${nearestHint(key, known)}\n${HOW_KEYS}`
+  return problem(`"${key}" is no option${nearestHint(key, known)}`, HOW_KEYS)
 }
 
+function inOurWords(message: string): string {
+  return message.includes('call stack') ? 'it is nested too deeply' : message
+}
+
+/** No configuration is larger; a device may have no end. */
+const LARGEST_FILE = 1 << 20
+
 function readText(path: string): string {
+  const bytes = readStart(path)
+  if (bytes.length <= LARGEST_FILE) return bytes.toString()
+  throw new Failure(EXIT_CONFIGURATION, `${path} is larger than 1 MiB.`, 'Give --config a file of options.')
+}
+
+/** One byte more than may be, at most. */
+function readStart(path: string): Buffer {
   try {
-    return readFileSync(path, 'utf8')
+    const bytes = Buffer.alloc(LARGEST_FILE + 1)
+    const fd = openSync(path, 'r')
+    try {
+      let length = 0
+      for (let count = 1; count > 0 && length < bytes.length; length += count)
+        count = readSync(fd, bytes, length, bytes.length - length, null)
+      return bytes.subarray(0, length)
+    } finally {
+      closeSync(fd)
+    }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     throw new Failure(

@@ -17,6 +17,13 @@ export const httpListen: z.ZodType<HttpListen, string> = z.string().transform((t
   if (port !== undefined && Number(port) <= LARGEST_PORT && (isIP(host) !== 0 || host === 'localhost')) {
     return { host, port: Number(port) }
   }
+  if (bracketed !== undefined || plain !== '') {
+    if (port !== undefined && isIP(host) === 0) {
+      const mend = 'Write an address in numbers, e.g. --http 0.0.0.0:9464, or the port alone for this host only.'
+      context.addIssue(problem(`"${host}" is not an IP address`, mend))
+      return z.NEVER
+    }
+  }
   context.addIssue(
     problem(`"${text}" is not [HOST:]PORT`, 'Write e.g. --http 9464 (this host only), or --http 0.0.0.0:9464.'),
   )

@@ -89,7 +89,10 @@ const pipelineOptions = {
   duration: duration.optional(),
   stats: duration.optional(),
   http: httpListen.optional(),
-  report: z.string().optional(),
+  report: z
+    .string()
+    .refine((path) => path !== '', problem('names no file', 'Write e.g. --report report.json; - is standard output.'))
+    .optional(),
   logLevel: z.enum(LOG_LEVELS).default('info'),
   quiet: z.boolean().default(false),
 }

@@ -5,7 +5,7 @@ import { parseQuery } from './query.ts'
 import { looksSecret, quotable, quotablePair } from './quotable.ts'
 import { idRanges } from './terms/id-ranges.ts'
 import { nearestHint } from './terms/nearest.ts'
-import { problem } from './terms/problem.ts'
+import { messageOf, problem } from './terms/problem.ts'
 import { byteSize } from './terms/units.ts'
 
 /** Smaller, and one large frame would fill it. */
@@ -91,8 +91,13 @@ const NO_SETTINGS: readonly string[] = ['target']
 /** `shown`: the text as a message may quote it. */
 function describe(shown: string, type: SinkType<unknown>, issue: z.core.$ZodIssue): SinkProblem[] {
   if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownSetting(shown, type, key))
-  const [what = '', mend] = issue.message.split('\n')
-  const key = issue.path[0] === undefined || issue.path[0] === 'target' ? '' : `${String(issue.path[0])}: `
+  const [what = '', mend] = messageOf(issue).split('\n')
+  const isMissingTarget = issue.path[0] === 'target' && what === 'is missing'
+  const key = isMissingTarget
+    ? 'its target '
+    : issue.path[0] === undefined || issue.path[0] === 'target'
+      ? ''
+      : `${String(issue.path[0])}: `
   const message = problem(`"${shown}": ${key}${what}`, mend ?? `Write e.g. ${type.example}.`)
   return [{ message, path: issue.path.slice(0, 1) }]
 }

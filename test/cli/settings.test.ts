@@ -117,6 +117,27 @@ test.each<[string, Given]>([
   expect(given(text)).toEqual(expected)
 })
 
+test('a file without end is refused', () => {
+  const action = () =>
+    readSettings({ options: table, fileOptions: table, flags: { config: '/dev/zero' }, environment: {} })
+  expect(refusal(action)).toMatchObject({ exitCode: 78, message: '/dev/zero is larger than 1 MiB.' })
+}, 10_000)
+
+test('of many problems the first are told, soon', () => {
+  const text = Array.from({ length: 5000 }, (_, i) => `key${i}: 1`).join('\n')
+  const lines = refusal(() => parse(settings(text))).message.split('\n')
+  expect(lines).toHaveLength(21)
+  expect(lines.at(-1)).toBe('... and 4981 more')
+}, 10_000)
+
+test.each([
+  ['"a\\nb": 1', /^[^\n]*:1:9: "a\\nb" is no option; the nearest is "out"/],
+  ['headers: x', /:1:10: headers: is none of l2, l3, l4$/],
+  [`out: ${'['.repeat(5000)}${']'.repeat(5000)}`, /:1:\d+: it is nested too deeply\.$/],
+])('%.20s is told in our words', (text, expected) => {
+  expect(refusal(() => parse(settings(text))).message).toMatch(expected)
+})
+
 test('all that is wrong is told at once, with line and column, or where else it stands', () => {
   const text = [
     'snapln: 5',

@@ -42,6 +42,11 @@ function expectRefusal(
 describe('usage, 64', () => {
   requires('build').each([
     [['--nonsense'], "unknown option '--nonsense'", 'mirror-collector --help'],
+    [['--report='], '--report: names no file', 'report.json'],
+    [['--http', 'name:90'], '"name" is not an IP address', 'address in numbers'],
+    [['--out=kafka:'], '"kafka:": its target is missing', 'Write e.g.'],
+    [['--b\u001b[31m'], "unknown option '--b\\u001b[31m'", 'mirror-collector --help'],
+    [['decap', '--headers', '\u001b[31mX', 'x'], "'\\u001b[31mX' is invalid", 'mirror-collector --help'],
     [['nonsense'], 'too many arguments', 'mirror-collector --help'],
     [['--vni', 'abc'], '--vni: "abc" is neither', '100,200-299,!250'],
     [['--vni', '5-3'], 'the range 5-3 runs backwards', '100,200-299,!250'],

@@ -1,5 +1,9 @@
+/** Longer than any name. */
+const LONGEST = 64
+
 /** The known name that is most like a wrong one, as the end of a message; empty where there is none. */
-export function nearestHint(wrong: string, known: readonly string[]): string {
+export function nearestHint(text: string, known: readonly string[]): string {
+  const wrong = text.slice(0, LONGEST)
   const nearest = known.toSorted((a, b) => distance(wrong, a) - distance(wrong, b))[0]
   return nearest === undefined ? '' : `; the nearest is "${nearest}"`
 }
