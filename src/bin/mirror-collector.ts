@@ -3,9 +3,11 @@
 process.on('SIGUSR1', () => {})
 // Whoever reads text from us and has seen enough (`--help | head`) makes no defect of it. Sinks see to their own pipes.
 process.stdout.on('error', () => {})
-const { startEarly } = await import('../cli/early.ts')
-startEarly(process.argv.slice(2))
-const { main } = await import('../cli/program.ts')
-process.exitCode = await main(process.argv.slice(2))
+const { prepare, startEarly } = await import('../cli/early.ts')
+if (await prepare(process.argv.slice(2))) {
+  startEarly(process.argv.slice(2))
+  const { main } = await import('../cli/program.ts')
+  process.exitCode = await main(process.argv.slice(2))
+}
 
 export {}

@@ -8,7 +8,14 @@ import { IpHeader } from '../wire/ip.ts'
 import { LinkHeader } from '../wire/link.ts'
 import { LINKTYPE_TUNNEL } from '../wire/link-type.ts'
 import { IPPROTO_UDP, UDP_HEADER_BYTES, UdpHeader } from '../wire/udp.ts'
-import { FRAGMENT_INCOMPLETE, FRAGMENT_REASSEMBLED, OK, UNKNOWN_ENCAPSULATION, type Verdict } from '../wire/verdict.ts'
+import {
+  BAD_OUTER,
+  FRAGMENT_INCOMPLETE,
+  FRAGMENT_REASSEMBLED,
+  OK,
+  UNKNOWN_ENCAPSULATION,
+  type Verdict,
+} from '../wire/verdict.ts'
 import { HELD, type Step } from './step.ts'
 import type { TunnelTable } from './tunnel-table.ts'
 
@@ -73,10 +80,12 @@ export class OuterStep implements Step {
     at += this.#link.headerBytes
     captured -= this.#link.headerBytes
     wireLength -= this.#link.headerBytes
-    if (this.#link.etherType === ETHERTYPE_IPV4 && this.#plainIpv4(batch, row, at, captured)) return OK
+    if (this.#link.etherType === ETHERTYPE_IPV4 && this.#plainIpv4(batch, row, at, captured, wireLength)) return OK
     const ip = this.#ip
     const ipVerdict = ip.decode(bytes, at, captured, wireLength, this.#link.etherType)
     if (ipVerdict !== OK) return ipVerdict
+    // Linux throws such packets away, too (ip_rcv, ipv6_rcv): what the header promises was never there.
+    if (ip.headerBytes + ip.payloadWireLength > wireLength) return BAD_OUTER
     at += ip.headerBytes
     // Behind the IP packet there may be an Ethernet trailer; a cut capture ends before the packet does.
     captured = Math.min(captured - ip.headerBytes, ip.payloadWireLength)
@@ -100,7 +109,7 @@ export class OuterStep implements Step {
    * The way that nearly every packet takes: IPv4 without options and not a fragment, UDP, a port that is listened for, and
    * lengths that fit. It finds what the way of all others finds, sooner; false leaves the packet to that one.
    */
-  #plainIpv4(batch: FrameBatch, row: number, at: number, captured: number): boolean {
+  #plainIpv4(batch: FrameBatch, row: number, at: number, captured: number, wireLength: number): boolean {
     if (captured < PLAIN_HEADER_BYTES) return false
     const view = batch.view
     const fragmentAndProtocol = view.getUint32(at + IPV4_FRAGMENT) & FRAGMENT_AND_PROTOCOL
@@ -109,7 +118,8 @@ export class OuterStep implements Step {
     const length = portAndLength & 0xffff
     const encapsulation = this.#tunnels.byPort[portAndLength >>> 16]!
     if (encapsulation < 0 || length < UDP_HEADER_BYTES) return false
-    if (length + IPV4_HEADER_BYTES > view.getUint16(at + IPV4_TOTAL_LENGTH)) return false
+    const totalLength = view.getUint16(at + IPV4_TOTAL_LENGTH)
+    if (length + IPV4_HEADER_BYTES > totalLength || totalLength > wireLength) return false
     const payload = length - UDP_HEADER_BYTES
     const present = Math.min(captured - PLAIN_HEADER_BYTES, payload)
     if (this.#peers !== undefined) batch.peer[row] = this.#peers.indexOf(batch.bytes, at + IPV4_SOURCE, 4)

@@ -297,3 +297,11 @@ requires('build')('a reader of the help that has seen enough makes no failure of
     expect({ program, status, stderr: stderr.toString() }).toEqual({ program, status: 0, stderr: '0\n' })
   }
 })
+
+requires('build')('where too few files may be open to load the program, it says so and not what Node says', () => {
+  const command = new URL('../../dist/bin/mirror-collector.js', import.meta.url).pathname
+  const script = 'ulimit -n 64; exec "$0" "$1" decap test/golden/kernel-ipv4.pcap --out null'
+  const { status, stderr } = spawnSync('sh', ['-c', script, process.execPath, command], { encoding: 'utf8' })
+  expect(status).toBe(69)
+  expect(stderr).toMatch(/^mirror-collector: no more than 64 files may be open .*\nAllow more: ulimit -n 1024.*\n$/)
+})

@@ -56,6 +56,9 @@ test.each([
   ['no bytes', new Uint8Array(0), 'bad-outer'],
   ['half an Ethernet header', hex('020000000002 02'), 'bad-outer'],
   ['ARP', hex('ffffffffffff 020000000001 0806 0001080006040001'), 'unknown-encapsulation'],
+  // The kernel throws these away (seen with the udp engine, which then receives none): no capture has cut them, they were never longer.
+  ['IPv4 longer than the wire', outerPacket(1, innerFrame(1, 100)).slice(0, 50), 'bad-outer'],
+  ['IPv6 longer than the wire', ipv6(udp(vxlanHeader(1) + innerFrame(1, 100))).slice(0, 70), 'bad-outer'],
   ['TCP to port 4789', ipv4(udp(vxlanHeader(1)), { protocol: 6 }), 'unknown-encapsulation'],
   ['UDP to another port', outerPacket(1, innerFrame(1), { port: 4788 }), 'unknown-encapsulation'],
   ['half a UDP header', ipv4('c00012b5'), 'bad-outer'],
