@@ -1,6 +1,12 @@
 #!/usr/bin/env node
-import { main } from '../cli/sender-program.ts'
-
 // Whoever has seen enough (`plan | head`) makes no defect of it.
 process.stdout.on('error', () => {})
-process.exitCode = await main(process.argv.slice(2))
+try {
+  const { main } = await import('../cli/sender-program.ts')
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  const { reportUnloadable } = await import('../cli/unloadable.ts')
+  process.exitCode = reportUnloadable('mirror-sender', error)
+}
+
+export {}

@@ -16,8 +16,13 @@ let early: Worker | undefined
  * (measured: a `decap` of a small file takes a sixth less). One that nobody takes does not keep the program from ending.
  */
 export function startWorkerEarly(): void {
-  early = startThread()
-  early.unref()
+  const worker = startThread()
+  early = worker
+  worker.unref()
+  // One that is dead before it is taken is not taken: the next tells why.
+  worker.on('error', () => {
+    if (early === worker) early = undefined
+  })
 }
 
 function takeEarly(): Worker | undefined {

@@ -32,10 +32,26 @@ export interface FailureMessage {
 
 export function toFailureMessage(error: unknown): FailureMessage {
   if (error instanceof Failure) return { exitCode: error.exitCode, what: error.message, mend: error.mend }
+  if (isMissingModule(error)) return missingPart(error)
   const what = error instanceof Error ? (error.stack ?? error.message) : String(error)
   return {
     exitCode: EXIT_SOFTWARE,
     what,
     mend: 'This is a defect of mirror-collector: please report it with this text.',
+  }
+}
+
+/** The program is being built or installed, or was not wholly: no defect of ours. */
+function isMissingModule(error: unknown): error is Error {
+  if (!(error instanceof Error && 'code' in error)) return false
+  // The latter of a thread's first module.
+  return error.code === 'ERR_MODULE_NOT_FOUND' || error.code === 'MODULE_NOT_FOUND'
+}
+
+function missingPart({ message }: Error): FailureMessage {
+  return {
+    exitCode: EXIT_UNAVAILABLE,
+    what: `Part of the program is missing: ${message.split('\n')[0]}.`,
+    mend: 'Build it again (npm run build), or install it again.',
   }
 }
