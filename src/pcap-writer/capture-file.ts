@@ -232,7 +232,10 @@ export class CaptureFile {
       const parts = this.#context.gzip ? [gzipMember(blocks)] : blocks
       const outcome = this.#destination.write(parts, () => NO_BOUNDARY)
       this.#context.account.wrote(this, 0, outcome.kept)
-      if (outcome.error !== undefined) this.#context.account.lost(this, 0, outcome.error, this.path)
+      if (outcome.error === undefined) return
+      // Wireshark, which leaves at the end of its capture: no frame is missing.
+      if (errorCode(outcome.error) === 'EPIPE' && this.#destination.isStandardOutput) this.#context.account.ended(0)
+      else this.#context.account.lost(this, 0, outcome.error, this.path)
     } catch (error) {
       this.#context.account.lost(this, 0, error, this.path)
     }
