@@ -1,5 +1,7 @@
 import type { DecapOptions } from '../config/schema.ts'
+import type { SinkText } from '../config/sink-wish.ts'
 import { EXIT_IO, Failure } from '../config/terms/failure.ts'
+import { sinkType } from '../sinks/registry.ts'
 import { createLogger } from './logger.ts'
 import { runPipeline } from './run-pipeline.ts'
 
@@ -16,7 +18,14 @@ export async function decap(options: DecapOptions): Promise<number> {
   const unwritten = report.sinks.filter((sink) => (sink.dropped['sink-error'] ?? 0) > 0)
   if (unwritten.length > 0 && !stopped) {
     const names = unwritten.map((sink) => `${sink.sink} (${sink.dropped['sink-error']} frames)`)
-    throw new Failure(EXIT_IO, `Not all could be written: ${names.join(', ')}.`, 'Make room, or choose another place.')
+    const mends = new Set(unwritten.map(({ sink }) => mendOf(options.out.find(({ name }) => name === sink))))
+    throw new Failure(EXIT_IO, `Not all could be written: ${names.join(', ')}.`, [...mends].join(' '))
   }
   return 0
+}
+
+/** What is no sink of the user's is the quarantine, a file. */
+function mendOf(sink: SinkText | undefined): string {
+  const mend = sink && sinkType(sink.type).whenUnwritten?.(sink.options)
+  return mend ?? 'Make room, or choose another place.'
 }

@@ -11,6 +11,7 @@ import {
   TIMESTAMPS,
 } from '../config/schema.ts'
 import { EXIT_USAGE, Failure, toFailureMessage } from '../config/terms/failure.ts'
+import { nearestHint } from '../config/terms/nearest.ts'
 import { SINKS } from '../sinks/registry.ts'
 import { collect } from './collect.ts'
 import { decap } from './decap.ts'
@@ -52,7 +53,9 @@ export function createProgram(exit: (code: number) => void): Command {
       writeErr: writeToStandardError,
       outputError: (text, write) => write(text.replace(/^error: /, 'mirror-collector: ')),
     })
-    .action(async (flags: Given) => {
+    .argument('[command...]')
+    .action(async ([word]: string[], flags: Given) => {
+      if (word !== undefined) refuseCommand(program, word)
       const settings = settingsOf(program, flags)
       const read = () => collectOptionsOf(settingsOf(program, flags))
       exit(await collect(collectOptionsOf(settings), settings.file === undefined ? undefined : read))
@@ -71,6 +74,13 @@ export function createProgram(exit: (code: number) => void): Command {
       exit(await demo())
     })
   return program
+}
+
+/** A word in front of all options that is none of the commands: a mistyped one's file and options are not looked at. */
+function refuseCommand(program: Command, word: string): never {
+  const names = program.commands.map((command) => command.name())
+  const mend = `There are: ${names.join(', ')}; without one it collects. See mirror-collector --help.`
+  throw new Failure(EXIT_USAGE, `There is no command "${word}"${nearestHint(word, names)}.`, mend)
 }
 
 function addDecap(program: Command, exit: (code: number) => void): void {

@@ -67,9 +67,8 @@ export async function reload(supervisor: Supervisor, reread: Reread, log: Logger
     if (needRestart.length > 0) log.warn(`Changed, but only after a restart: ${needRestart.join('; ')}.`)
   } catch (error) {
     const { what, mend } = toFailureMessage(error)
-    log.error(
-      `The configuration is refused, the old one goes on: ${what.replaceAll('\n', '; ')} ${mend.replaceAll('\n', ' ')}`,
-    )
+    const why = what.replaceAll('\n', '; ').replace(/\.$/, '')
+    log.error(`The configuration is refused, the old one goes on: ${why}. ${mend.replaceAll('\n', ' ')}`)
   }
 }
 

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { Document, LineCounter, Node } from 'yaml'
 import { EXIT_CONFIGURATION, EXIT_NO_INPUT, Failure } from '../config/terms/failure.ts'
-import { nearestHint } from '../config/terms/nearest.ts'
+import { nearestHint, nearestName } from '../config/terms/nearest.ts'
 import { listProblems, problem } from '../config/terms/problem.ts'
 import { yaml } from './yaml.ts'
 
@@ -71,7 +71,8 @@ export function textOf(node: Node | undefined): string | undefined {
 
 /** What a message says about a key that is none. */
 export function unknownKey(key: string, known: readonly string[]): string {
-  return problem(`"${key}" is no option${nearestHint(key, known)}`, HOW_KEYS)
+  const mend = nearestName(key, known) === undefined ? `${HOW_KEYS.slice(0, -1)}: ${known.join(', ')}.` : HOW_KEYS
+  return problem(`"${key}" is no option${nearestHint(key, known)}`, mend)
 }
 
 function inOurWords(message: string): string {
@@ -101,11 +102,16 @@ function readStart(path: string): Buffer {
       closeSync(fd)
     }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    throw new Failure(
-      EXIT_NO_INPUT,
-      `Cannot read the configuration: ${reason}`,
-      'Give --config a file that can be read.',
-    )
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    const [why, mend] = UNREADABLE.get(code) ?? [code, 'Give --config a file that can be read.']
+    throw new Failure(EXIT_NO_INPUT, `Cannot read the configuration ${path}: ${why}.`, mend)
   }
 }
+
+/** What happened, and how to mend it. */
+const UNREADABLE: ReadonlyMap<string, readonly [string, string]> = new Map([
+  ['ENOENT', ['there is no such file', 'Check the path behind --config.']],
+  ['ENOTDIR', ['there is no such file', 'Check the path behind --config.']],
+  ['EACCES', ['permission denied', 'Let the user that runs this program read it, and enter the folders above it.']],
+  ['EISDIR', ['it is a directory', 'Name one file in it.']],
+])

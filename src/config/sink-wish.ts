@@ -4,7 +4,7 @@ import type { SinkType, SinkWish } from '../sinks/sink.ts'
 import { parseQuery } from './query.ts'
 import { looksSecret, quotable, quotablePair } from './quotable.ts'
 import { idRanges } from './terms/id-ranges.ts'
-import { nearestHint } from './terms/nearest.ts'
+import { nearestHint, nearestName } from './terms/nearest.ts'
 import { messageOf, problem } from './terms/problem.ts'
 import { byteSize } from './terms/units.ts'
 
@@ -106,7 +106,17 @@ function unknownSetting(shown: string, type: SinkType<unknown>, key: string): Si
   const known = knownSettings(type)
   const isPassword = looksSecret(key) && known.some(looksSecret)
   const what = `"${shown}": ${type.type} has no setting "${key}"${isPassword ? '' : nearestHint(key, known)}`
-  return { message: problem(what, isPassword ? HOW_PASSWORD : `Write e.g. ${type.example}.`), path: [key] }
+  return { message: problem(what, isPassword ? HOW_PASSWORD : howToSet(type, key, known)), path: [key] }
+}
+
+/** What people call a target where it needs a name. */
+const TARGET_WORDS = ['path', 'file', 'filename', 'name', 'device', 'dev', 'address']
+
+function howToSet(type: SinkType<unknown>, key: string, known: readonly string[]): string {
+  if (type.takesTarget && TARGET_WORDS.includes(key))
+    return `What it writes to is its target: ${type.type}:TARGET, in YAML {type: ${type.type}, target: TARGET}.`
+  if (nearestName(key, known) !== undefined) return `Write e.g. ${type.example}.`
+  return `Its settings are ${known.join(', ')}. Write e.g. ${type.example}.`
 }
 
 function knownSettings(type: SinkType<unknown>): string[] {

@@ -12,16 +12,21 @@ export class CaptureOpenError extends Error {
   readonly path: string
 
   constructor(code: string, path: string) {
-    super(`cannot read ${path}: ${code}\n${REMEDIES.get(code) ?? 'Check that it is a file, or - for standard input.'}`)
+    const [why, mend] = REASONS.get(code) ?? [code, 'Check that it is a file, or - for standard input.']
+    super(`cannot read ${path}: ${why}\n${mend}`)
     this.code = code
     this.path = path
   }
 }
 
-const REMEDIES = new Map([
-  ['ENOENT', 'There is no such file: check the path.'],
-  ['EACCES', 'Its permissions keep this user from reading it: use another user, or chmod the file.'],
-  ['EISDIR', 'It is a directory: name one file in it.'],
+/** What happened, and how to mend it. */
+const REASONS: ReadonlyMap<string, readonly [string, string]> = new Map([
+  ['ENOENT', ['there is no such file', 'Check the path.']],
+  [
+    'EACCES',
+    ['permission denied', 'Its permissions keep this user from reading it: use another user, or chmod the file.'],
+  ],
+  ['EISDIR', ['it is a directory', 'Name one file in it.']],
 ])
 
 const STANDARD_INPUT = 0

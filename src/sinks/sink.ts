@@ -152,6 +152,8 @@ export interface SinkType<Options> {
   needsPeers?(options: Options): boolean
   /** Whether frames may be bare IP packets (`--ip-frames raw`): beside Ethernet ones, or with none of those. Absent = never. */
   readonly takesRawIp?: 'beside-ethernet' | 'alone'
+  /** How a person mends it when the target did not take all frames. Absent = it is a file's matter: room. */
+  whenUnwritten?(options: Options): string
   /** Bytes of the slab that each lane of a sink with this queue needs. */
   slabBytes(queue: number): number
   /** For `mirror-collector check`: tries what open() needs, and leaves nothing behind. Absent = there is nothing to look at. */

@@ -83,6 +83,8 @@ test.each([
   ['null:/data', 'null takes no target', 'Write its name alone.'],
   ['null:', 'null takes no target', 'Write its name alone.'],
   ['null?colour=red', 'null has no setting "colour"', 'null'],
+  ['pcap?foo=1', 'pcap has no setting "foo"', 'Its settings are vni, filter,'],
+  ['pcap?path=a.pcap', 'pcap has no setting "path"', 'target: TARGET}'],
   ['pcap?rotat=1h', 'pcap has no setting "rotat"; the nearest is "rotate"', 'pcap:'],
   ['pcapng?precision=us', 'pcapng has no setting "precision"', 'pcapng:'],
   ['pcap?__proto__=1', '"__proto__"', 'pcap:'],

@@ -47,7 +47,9 @@ describe('usage, 64', () => {
     [['--out=kafka:'], '"kafka:": its target is missing', 'Write e.g.'],
     [['--b\u001b[31m'], "unknown option '--b\\u001b[31m'", 'mirror-collector --help'],
     [['decap', '--headers', '\u001b[31mX', 'x'], "'\\u001b[31mX' is invalid", 'mirror-collector --help'],
-    [['nonsense'], 'too many arguments', 'mirror-collector --help'],
+    [['nonsense'], 'There is no command "nonsense".', 'decap'],
+    [['dekap', 'x.pcap'], 'There is no command "dekap"; the nearest is "decap".', 'mirror-collector --help'],
+    [['dekap', 'x.pcap', '--out', 'null'], 'There is no command "dekap"', 'decap'],
     [['--vni', 'abc'], '--vni: "abc" is neither', '100,200-299,!250'],
     [['--vni', '5-3'], 'the range 5-3 runs backwards', '100,200-299,!250'],
     [['--allow-from', '10.0.0.0/33'], '--allow-from: "10.0.0.0/33"', '10.0.0.0/8'],
@@ -220,11 +222,19 @@ describe('cannot create, 73', () => {
 
 describe('input of decap', () => {
   requires('build')('a file that does not exist: 66', () =>
-    expectRefusal(['decap', `${folder}/absent`, '--out', 'null'], 66, `${folder}/absent`, 'check the path'),
+    expectRefusal(
+      ['decap', `${folder}/absent`, '--out', 'null'],
+      66,
+      'absent: there is no such file',
+      'Check the path',
+    ),
   )
 
+  requires('build')('a configuration that does not exist: 66', () =>
+    expectRefusal(['--config', `${folder}/absent`], 66, 'absent: there is no such file.', '--config'),
+  )
   requires('build')('a directory: 66', () =>
-    expectRefusal(['decap', folder, '--out', 'null'], 66, folder, 'It is a directory'),
+    expectRefusal(['decap', folder, '--out', 'null'], 66, 'it is a directory', 'Name one file'),
   )
 
   requires(
@@ -233,7 +243,13 @@ describe('input of decap', () => {
     'setpriv',
   )('a file that the user may not read: 77', () => {
     writeFileSync(join(folder, 'secret.pcap'), readFileSync(CAPTURE), { mode: 0o600 })
-    expectRefusal(['decap', `${folder}/secret.pcap`, '--out', 'null'], 77, 'secret.pcap: EACCES', 'chmod', AS_NOBODY)
+    expectRefusal(
+      ['decap', `${folder}/secret.pcap`, '--out', 'null'],
+      77,
+      'secret.pcap: permission denied',
+      'chmod',
+      AS_NOBODY,
+    )
   })
 
   requires('build', 'tshark')('a file that breaks off: 74, the place and the reason, and all before it', async () => {

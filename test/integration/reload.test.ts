@@ -122,6 +122,7 @@ it('a file that is wrong is refused, and the old configuration goes on', async (
   await change('vnis: 6\nout: "null"\n', 'a.yaml:1:7: "vnis" is no option; the nearest is "vni"')
   await change('vni: 6\nfilter: tcp prt 5\nout: "null"\n', '--filter "tcp prt 5"')
   expect(logged('is refused, the old one goes on')).toBe(2)
+  expect(logged('the nearest is "vni". Its keys are')).toBe(1)
   rmSync(config)
   collector.kill('SIGHUP')
   await until('that is said', () => logged('Cannot read the configuration') === 1)

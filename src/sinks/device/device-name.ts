@@ -11,3 +11,8 @@ export function deviceName(example: string): z.ZodType<string, string> {
       problem('is no name of a network device', `Names have up to 15 bytes, without / : % and spaces: ${example}.`),
     )
 }
+
+/** How to mend it when the device did not take all frames. */
+export function whenDeviceRefused(name: string): string {
+  return `Let it be up while frames come, and see its state and counts: ip -s link show ${name}`
+}

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { deviceName } from '../device/device-name.ts'
+import { deviceName, whenDeviceRefused } from '../device/device-name.ts'
 import { type Pace, pace } from '../device/pace.ts'
 import { SEGMENT_KEY, type Segment, segment } from '../device/segment.ts'
 import type { SinkType } from '../sink.ts'
@@ -29,6 +29,7 @@ export const interfaceSink: SinkType<z.output<typeof schema>> = {
   example: 'interface:eth1',
   takesTarget: true,
   options: schema,
+  whenUnwritten: ({ target }) => whenDeviceRefused(target),
   slabBytes: (queue) => queue,
   check: async ({ target }) => [(await import('./check.ts')).checkInterface(target)],
   open: ({ target, pace, segment }, context) => {

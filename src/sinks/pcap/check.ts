@@ -2,6 +2,7 @@ import { existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { EXIT_CANNOT_CREATE } from '../../config/terms/failure.ts'
 import { type Finding, failed, mebibytes } from '../../config/terms/finding.ts'
+import { cannotCreate } from '../../pcap-writer/create-errors.ts'
 import { writeSpeed } from './write-speed.ts'
 
 const SCARCE_BYTES = 1 << 30
@@ -26,9 +27,8 @@ function checkFolder(target: string): Finding {
     if (free >= SCARCE_BYTES) return { level: 'ok', what }
     return { level: 'warn', what, mend: 'Make room, or bound what stays: keep=10GiB.' }
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error)
-    const mend = `Let the user that runs the collector write to ${where}, or choose another folder.`
-    return failed(EXIT_CANNOT_CREATE, text, mend)
+    const [what = '', mend = ''] = cannotCreate(`files in ${where}`, error, where).message.split('\n')
+    return failed(EXIT_CANNOT_CREATE, what, mend)
   }
 }
 

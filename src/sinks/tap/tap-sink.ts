@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { z } from 'zod'
 import { EXIT_USAGE, Failure } from '../../config/terms/failure.ts'
 import { problem } from '../../config/terms/problem.ts'
-import { deviceName } from '../device/device-name.ts'
+import { deviceName, whenDeviceRefused } from '../device/device-name.ts'
 import { type Pace, pace } from '../device/pace.ts'
 import { SEGMENT_KEY, type Segment, segment } from '../device/segment.ts'
 import type { SinkType } from '../sink.ts'
@@ -41,6 +41,7 @@ export const tapSink: SinkType<z.output<typeof schema>> = {
   example: EXAMPLE,
   takesTarget: true,
   options: schema,
+  whenUnwritten: ({ target }) => whenDeviceRefused(target),
   slabBytes: (queue) => queue,
   check: async () => [(await import('./check.ts')).checkTap()],
   open: async ({ target, persist, owner, pace, segment }, context) => {
