@@ -31,6 +31,8 @@ export class MissingTool extends Failure {
 export interface Place {
   /** For people: "netns red". */
   readonly name: string
+  /** The option of mirror-sender that leads there; absent: none, it is this host. */
+  readonly option?: readonly string[]
   /** The whole argument vector for a command of `ip`, `tc` or another tool there. */
   argv(command: readonly string[]): readonly string[]
 }
@@ -41,6 +43,7 @@ export const HERE: Place = { name: 'this host', argv: (command) => command }
 export function netnsPlace(name: string): Place {
   return {
     name: `netns ${name}`,
+    option: ['--netns', name],
     argv: ([tool = '', ...rest]) =>
       tool === 'ip' || tool === 'tc' ? [tool, '-n', name, ...rest] : ['ip', 'netns', 'exec', name, tool, ...rest],
   }
@@ -48,7 +51,8 @@ export function netnsPlace(name: string): Place {
 
 /** The network namespace of a process. */
 export function processPlace(pid: number, name: string = `process ${pid}`): Place {
-  return { name, argv: (command) => ['nsenter', `--net=/proc/${pid}/ns/net`, '--', ...command] }
+  const option = ['--pid', `${pid}`]
+  return { name, option, argv: (command) => ['nsenter', `--net=/proc/${pid}/ns/net`, '--', ...command] }
 }
 
 /**

@@ -3,7 +3,7 @@ import { LONGEST_ALIAS, tunnelAlias } from './alias.ts'
 import { copyProgramName } from './copy-program.ts'
 import { LONGEST_PROGRAM, mirrorProgram } from './filter-steps.ts'
 import { type Kernel, moduleName } from './kernel.ts'
-import { describeTunnel, type MirrorWish, optionsFingerprint, tunnelName } from './mirror.ts'
+import { describeTunnel, type MirrorWish, optionsFingerprint, type TunnelIdentity, tunnelName } from './mirror.ts'
 import { difference } from './plan.ts'
 import type { Route } from './route.ts'
 import { findLink, type Link, type State } from './state.ts'
@@ -16,6 +16,8 @@ export interface Surroundings {
   readonly route: Route | undefined
   /** Interfaces that have an address. */
   readonly addressed: ReadonlySet<string>
+  /** What leads mirror-sender to where the mirror is to be; absent: it is this host. */
+  readonly placeOption?: readonly string[] | undefined
 }
 
 type Refusal = Failure | undefined
@@ -133,16 +135,26 @@ function describeLink(state: State, link: Link): string {
   return tunnel === undefined ? link.name : `${link.name}, a mirror's (${describeTunnel(tunnel.identity)})`
 }
 
-function noOtherMirror(wish: MirrorWish, { state }: Surroundings): Refusal {
-  const mend = 'Take it down first: mirror-sender down with the same options.'
+function noOtherMirror(wish: MirrorWish, { state, placeOption = [] }: Surroundings): Refusal {
   const tunnel = state.tunnels.find(({ link }) => link.name === tunnelName(wish.tunnel))
   if (tunnel !== undefined && tunnel.fingerprint !== optionsFingerprint(wish.tunnel)) {
-    const what = 'is there with another --source-port, --ttl, --dscp, --mtu, --snaplen, --headers or --sample'
-    return no(`The tunnel (${describeTunnel(tunnel.identity)}) ${what}.`, mend)
+    const cutsOtherwise = tunnel.copies !== copyProgramName(wish.tunnel.copies ?? {})
+    const which = cutsOtherwise ? '--snaplen, --headers or --sample' : '--source-port, --ttl, --dscp or --mtu'
+    // All that is mirrored into it: a tunnel goes with its last mirror.
+    const mend = `Take it down first, with all its mirrors: ${downCommand(wish.tunnel, placeOption)}`
+    return no(`The tunnel (${describeTunnel(tunnel.identity)}) is there with another ${which}.`, mend)
   }
   const other = difference(state, wish)
   if (other === undefined) return undefined
+  const mend = `Take it down first: ${downCommand(wish.tunnel, ['--interface', wish.interface, ...placeOption])}`
   return no(`The mirror of ${wish.interface} (${describeTunnel(wish.tunnel)}) is there and ${other}.`, mend)
+}
+
+/** As a shell takes it. */
+function downCommand({ encapsulation, collector, port, vni }: TunnelIdentity, where: readonly string[]): string {
+  const tunnel = ['--collector', collector, '--vni', `${vni}`, '--encapsulation', encapsulation]
+  const ports = port === 0 ? [] : ['--port', `${port}`]
+  return ['mirror-sender', 'down', ...where, ...tunnel, ...ports].join(' ')
 }
 
 /** Devices behind which a packet looks different: what leaves them cannot be told from other traffic. */

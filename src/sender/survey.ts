@@ -24,7 +24,7 @@ export async function survey(wish: MirrorWish, place: Place): Promise<Survey> {
   const route = await findRoute(place, wish.tunnel.collector)
   const addressed = await addressedInterfaces(place)
   const kernel = await probeKernel(wish.tunnel)
-  refuse(wish, { state, kernel, route, addressed })
+  refuse(wish, { state, kernel, route, addressed, placeOption: place.option })
   const classifier: Classifier = kernel?.classifiers[0] ?? 'bpf'
   const tooSmall = mtuWarning(wish, state, route!)
   const warnings = [tooSmall, downWarning(wish, state), orderWarning(wish, state), classifierWarning(classifier)]

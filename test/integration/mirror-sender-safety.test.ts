@@ -187,18 +187,28 @@ it('says that there is nothing to take down, which is no failure', () => {
 it('refuses another filter or other options for a mirror that is there', () => {
   sender(hosts.left, ...up)
   const before = listings(hosts.left)
+  const mends: string[] = []
   for (const [options, what] of [
     [['--filter', 'udp'], /is there and has another filter/],
     [['--direction', 'ingress'], /is there and mirrors egress, too/],
     [['--ttl', '3'], /is there with another --source-port, --ttl/],
+    [['--sample', '1/7'], /is there with another --snaplen, --headers or --sample/],
   ] as const) {
     const { exitCode, lines } = runSender(hosts.left, [...up, ...options])
     expect(exitCode).toBe(69)
     expect(lines[0]).toMatch(what)
+    mends.push(lines[1]!)
   }
   const tunnel = ['up', '--interface', tunnelDevice(hosts.left), '--collector', hosts.right.ipv4, '--vni', '5']
   expect(runSender(hosts.left, tunnel).lines[0]).toMatch(/is a tunnel of mirror-sender/)
   expect(listings(hosts.left)).toBe(before)
+  for (const mend of new Set(mends)) {
+    // The command as it is printed.
+    sender(hosts.left, ...mend.split('mirror-sender ')[1]!.split(' '))
+    sender(hosts.left, ...up, '--ttl', '3')
+    sender(hosts.left, 'down', '--all')
+    sender(hosts.left, ...up)
+  }
 })
 
 it('two that are started at once know of each other', async () => {
