@@ -33,6 +33,20 @@ function checked(args: readonly string[], as?: readonly string[]): Findings {
   return findings
 }
 
+requires(
+  'build',
+  'linux',
+  'root',
+)('MTUs are those of its own network namespace, whose /sys may be another', () => {
+  const inside = (script: string) =>
+    checked(['--out', 'null'], ['unshare', '-n', 'sh', '-c', `${script} exec "$@"`, '-'])
+  const mtus = ({ findings }: Findings) => findings.filter(({ about }) => about === 'mtu').map(({ what }) => what)
+  expect(mtus(inside(''))).toEqual([])
+  expect(mtus(inside('ip link add mc0 mtu 1407 type veth peer name mc1;'))).toEqual([
+    expect.stringContaining('mc0 1407'),
+  ])
+})
+
 /** check tells what collecting with the same options ends with, and that is the code. */
 function expectForetold(args: readonly string[], exitCode: number, what: RegExp, as?: readonly string[]): void {
   const { findings, ...found } = checked(args, as)

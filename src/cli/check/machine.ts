@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { release } from 'node:os'
 import { mebibytes } from '../../config/terms/finding.ts'
 import { hasCapability } from '../../dgram-extended/capabilities.ts'
 import { systemCallsUnavailable } from '../../dgram-extended/libc.ts'
 import { compileFilter } from '../../dgram-extended/libpcap.ts'
+import { deviceMtu } from '../../dgram-extended/network-device.ts'
 import { packetSocketsUnavailable } from '../../dgram-extended/packet-ring.ts'
 import { LINKTYPE_ETHERNET } from '../../wire/link-type.ts'
 import type { Item } from './item.ts'
@@ -108,9 +109,9 @@ function fragments(family: string, prefix: string): Item | undefined {
 }
 
 function mtus(): Item[] {
-  const named = (listOf('/sys/class/net') ?? [])
+  const named = interfaces()
     .filter((name) => name !== 'lo')
-    .map((name) => ({ name, mtu: Number(textOf(`/sys/class/net/${name}/mtu`)) }))
+    .map((name) => ({ name, mtu: mtuOf(name) }))
     .filter(({ mtu }) => mtu > 0)
   if (named.length === 0) return []
   const what = named.map(({ name, mtu }) => `${name} ${mtu}`).join(', ')
@@ -135,10 +136,16 @@ function clock(): Item[] {
   ]
 }
 
-function listOf(folder: string): string[] | undefined {
+/** Of this network namespace: /sys may be mounted for another. */
+function interfaces(): string[] {
+  return [...(textOf('/proc/net/dev') ?? '').matchAll(/^ *([^\s:|]+):/gm)].map(([, name]) => name!)
+}
+
+/** 0 where it cannot be told. */
+function mtuOf(name: string): number {
   try {
-    return readdirSync(folder)
+    return deviceMtu(name)
   } catch {
-    return undefined
+    return 0
   }
 }
