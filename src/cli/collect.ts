@@ -4,6 +4,7 @@ import { type ChosenEngine, liveEngine } from '../sources/registry.ts'
 import { createLogger } from './logger.ts'
 import { type Reread, reloadOf } from './reload.ts'
 import { runPipeline } from './run-pipeline.ts'
+import { unreachableIds } from './unreachable-ids.ts'
 import { workersOf } from './workers.ts'
 
 const ONLY_KAFKA: ChosenEngine = { engine: 'kafka' }
@@ -32,6 +33,9 @@ export async function collect(options: CollectOptions, read?: () => CollectOptio
     const sinks = options.out.map((sink) => sink.name)
     log.info({ engine, ...(workers > 1 && { workers }), sinks }, `listening on ${description.join(', ')}`)
     if (reason !== undefined) log[reason.level](reason.text)
+    const unreachable = unreachableIds(options.vni, listeners)
+    // Inside of other tunnels there may be GRE.
+    if (unreachable !== undefined && options.depth === undefined) log.warn(unreachable)
   }
   await runPipeline(source, options, log, announce, read && reread)
   return 0

@@ -26,7 +26,7 @@ export function socketAddresses(listeners: readonly Listener[]): SocketAddress[]
 
 /** What raw sockets and rings need, and how to give it. */
 export const NEEDS_RAW =
-  'Run it as root, or give the capability: "setcap cap_net_raw+ep" on the node binary, AmbientCapabilities=CAP_NET_RAW in a systemd unit, --cap-add NET_RAW in Docker.'
+  'Run it as root, or give the capability: AmbientCapabilities=CAP_NET_RAW in a systemd unit, --cap-add NET_RAW in Docker, or "setcap cap_net_raw+ep" on the node binary (every Node.js program then has it).'
 
 /** As the log and programs that wait for it read it: `0.0.0.0:4789 (vxlan)`, `0.0.0.0 (gre)`. */
 export function describeListener(address: string, port: number, encapsulation: number): string {

@@ -1,0 +1,16 @@
+import type { IdRange } from '../frames/number-set.ts'
+import type { Listener } from '../sources/source.ts'
+import { ENCAPSULATIONS } from '../wire/registry.ts'
+
+/** Their identifiers have 24 bits (RFC 7348, RFC 8926); others have GRE's 32, or none. */
+const NARROW = ['vxlan', 'vxlan-gpe', 'geneve']
+const LARGEST_NARROW = 2 ** 24 - 1
+
+/** A warning where an identifier is wanted that no listener's packets can have; undefined where there is none. */
+export function unreachableIds(wanted: readonly IdRange[], listeners: readonly Listener[]): string | undefined {
+  const isNarrow = listeners.every(({ encapsulation }) => NARROW.includes(ENCAPSULATIONS[encapsulation]!.name))
+  const beyond = wanted.filter(({ from, deny }) => !deny && from > LARGEST_NARROW)
+  if (listeners.length === 0 || !isNarrow || beyond.length === 0) return undefined
+  const names = beyond.map(({ from, to }) => (from === to ? `${from}` : `${from}-${to}`)).join(', ')
+  return `--vni ${names}: nothing will come, as identifiers of what is listened for end at ${LARGEST_NARROW}; GRE keys have more.`
+}
