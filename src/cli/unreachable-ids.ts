@@ -1,4 +1,4 @@
-import type { IdRange } from '../frames/number-set.ts'
+import type { PipelineOptions } from '../pipeline/plan.ts'
 import type { Listener } from '../sources/source.ts'
 import { ENCAPSULATIONS } from '../wire/registry.ts'
 
@@ -7,7 +7,7 @@ const NARROW = ['vxlan', 'vxlan-gpe', 'geneve']
 const LARGEST_NARROW = 2 ** 24 - 1
 
 /** A warning where an identifier is wanted that no listener's packets can have; undefined where there is none. */
-export function unreachableIds(wanted: readonly IdRange[], listeners: readonly Listener[]): string | undefined {
+export function unreachableIds(wanted: PipelineOptions['wanted'], listeners: readonly Listener[]): string | undefined {
   const isNarrow = listeners.every(({ encapsulation }) => NARROW.includes(ENCAPSULATIONS[encapsulation]!.name))
   const beyond = wanted.filter(({ from, deny }) => !deny && from > LARGEST_NARROW)
   if (listeners.length === 0 || !isNarrow || beyond.length === 0) return undefined

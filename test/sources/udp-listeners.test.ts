@@ -58,7 +58,7 @@ test('a raw socket needs a capability, and its failure says which', () => {
   const failure = openFailure(coded('EPERM'), '0.0.0.0', listener) as Failure
   expect(failure.exitCode).toBe(EXIT_NO_PERMISSION)
   expect(failure.message).toBe('IP protocol 47 (gre) at 0.0.0.0 needs CAP_NET_RAW.')
-  expect(failure.mend).toMatch(/setcap cap_net_raw.*AmbientCapabilities=CAP_NET_RAW/)
+  expect(failure.mend).toMatch(/AmbientCapabilities=CAP_NET_RAW.*setcap cap_net_raw/)
 })
 
 test('an error that is no fault of the user stays what it is', () => {
