@@ -180,7 +180,7 @@ export class SinkSet {
       isLate,
       rawIp: options.ipFrames === 'raw',
       stop: (reason) => {
-        log.warn({ sink: wish.name }, reason)
+        log.info({ sink: wish.name }, reason)
         // Whoever watches one sink and leaves must not end what the others collect.
         if (this.#sinks.length === 1 && this.#sinks[0] === sink) stop()
       },
