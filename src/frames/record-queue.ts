@@ -1,3 +1,5 @@
+import { Bell, createBell } from './bell.ts'
+
 /**
  * A bounded queue of bytes between one thread that fills it and one that empties it, in shared memory.
  *
@@ -16,12 +18,12 @@ export interface RecordQueueWiring {
 
 /** A segment grows until this, so that the consumer can start while the producer goes on. */
 const SEGMENT_BYTES = 1 << 20
+/** As much of the ring as a core's cache may hold. */
+const HOT_BYTES = 2 << 20
 /**
  * Where tunnels alternate, each frame may be a segment of its own: so many of them a burst may have, whatever its bytes.
  * With 4096 a 16 MiB queue overflowed after 1 MiB.
  */
-/** As much of the ring as a core's cache may hold. */
-const HOT_BYTES = 2 << 20
 const SEGMENTS = 65_536
 const SEGMENT_WORDS = 5
 const START = 0
@@ -41,25 +43,6 @@ const CLOSED = 1
 const ABANDONED = 2
 const CONTROL_WORDS = 16
 
-/** Words of the bell: 1 while the consumer sleeps; raised by one to wake it. */
-const CONSUMER_SLEEPS = 0
-const RINGS = 1
-const BELL_WORDS = 2
-
-export function createBell(): SharedArrayBuffer {
-  return new SharedArrayBuffer(4 * BELL_WORDS)
-}
-
-/** Wakes the consumer, whether it sleeps or is about to. */
-export function ring(memory: SharedArrayBuffer): void {
-  wake(new Int32Array(memory))
-}
-
-function wake(bell: Int32Array): void {
-  Atomics.add(bell, RINGS, 1)
-  Atomics.notify(bell, RINGS)
-}
-
 /** The slab's bytes [byteOffset, byteOffset + byteLength) become the ring. */
 export function createRecordQueue(
   byteOffset: number,
@@ -75,7 +58,7 @@ export function closeRecordQueue(wiring: RecordQueueWiring, state: 'closed' | 'a
   const control = new Int32Array(wiring.control, 0, CONTROL_WORDS)
   // Whichever end comes first stays.
   Atomics.compareExchange(control, STATE, OPEN, state === 'closed' ? CLOSED : ABANDONED)
-  ring(wiring.bell)
+  new Bell(wiring.bell).ring()
   Atomics.notify(control, CONSUMED)
 }
 
@@ -83,7 +66,7 @@ export function closeRecordQueue(wiring: RecordQueueWiring, state: 'closed' | 'a
 export class RecordProducer {
   readonly #wiring: RecordQueueWiring
   readonly #control: Int32Array
-  readonly #bell: Int32Array
+  readonly #bell: Bell
   readonly #segments: Uint32Array
   readonly #base: number
   readonly #size: number
@@ -103,7 +86,7 @@ export class RecordProducer {
   constructor(wiring: RecordQueueWiring) {
     this.#wiring = wiring
     this.#control = new Int32Array(wiring.control, 0, CONTROL_WORDS)
-    this.#bell = new Int32Array(wiring.bell)
+    this.#bell = new Bell(wiring.bell)
     this.#segments = new Uint32Array(wiring.control, 4 * CONTROL_WORDS)
     this.#base = wiring.byteOffset
     this.#size = wiring.byteLength
@@ -145,12 +128,12 @@ export class RecordProducer {
     this.#frames = 0
     this.#published = (this.#published + 1) >>> 0
     Atomics.store(this.#control, PUBLISHED, this.#published | 0)
-    if (Atomics.load(this.#bell, CONSUMER_SLEEPS) === 1) wake(this.#bell)
+    if (this.#bell.hasSleeper()) this.#bell.ring()
   }
 
   /** The consumer has nothing to do: a stream that someone watches live is best served now. */
   consumerSleeps(): boolean {
-    return Atomics.load(this.#bell, CONSUMER_SLEEPS) === 1
+    return this.#bell.hasSleeper()
   }
 
   /** Waits until the consumer gives something back, at most `milliseconds`. */
@@ -295,33 +278,5 @@ export class RecordConsumer {
   /** The producer has closed its end; segments may still be waiting. */
   closed(): boolean {
     return Atomics.load(this.#control, STATE) !== OPEN
-  }
-}
-
-/** What the consumer of one or more queues sleeps on. */
-export class Bell {
-  readonly #words: Int32Array
-
-  constructor(memory: SharedArrayBuffer) {
-    this.#words = new Int32Array(memory)
-  }
-
-  /** Sleeps while there is nothing to do, at most `milliseconds`. `isIdle` is asked once those who ring can see the sleeper. */
-  wait(milliseconds: number, isIdle: () => boolean): void {
-    const rings = this.#lieDown()
-    if (isIdle()) Atomics.wait(this.#words, RINGS, rings, milliseconds)
-    Atomics.store(this.#words, CONSUMER_SLEEPS, 0)
-  }
-
-  /** As wait(), while the thread's event loop goes on. Alone it does not keep a thread alive: something else has to. */
-  async waitInEventLoop(milliseconds: number, isIdle: () => boolean): Promise<void> {
-    const rings = this.#lieDown()
-    if (isIdle()) await Atomics.waitAsync(this.#words, RINGS, rings, milliseconds).value
-    Atomics.store(this.#words, CONSUMER_SLEEPS, 0)
-  }
-
-  #lieDown(): number {
-    Atomics.store(this.#words, CONSUMER_SLEEPS, 1)
-    return Atomics.load(this.#words, RINGS)
   }
 }

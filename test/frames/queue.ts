@@ -1,5 +1,5 @@
+import { Bell } from '../../src/frames/bell.ts'
 import {
-  Bell,
   createRecordQueue,
   RecordConsumer,
   RecordProducer,

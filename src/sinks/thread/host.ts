@@ -1,6 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { Failure, type FailureMessage, toFailureMessage } from '../../config/terms/failure.ts'
-import { closeRecordQueue, createBell, createRecordQueue, ring } from '../../frames/record-queue.ts'
+import { Bell, createBell } from '../../frames/bell.ts'
+import { closeRecordQueue, createRecordQueue } from '../../frames/record-queue.ts'
 import type { LaneContext, OpenSink, SinkContext } from '../sink.ts'
 import { OverflowNotice } from './overflow-notice.ts'
 import {
@@ -117,12 +118,12 @@ class SinkThreadHost<Options> implements OpenSink {
 
   #ask(request: number): void {
     Atomics.add(this.#requests, request, 1)
-    ring(this.#bell)
+    new Bell(this.#bell).ring()
   }
 
   async #end(how: number): Promise<void> {
     Atomics.store(this.#requests, REQUEST_END, how)
-    ring(this.#bell)
+    new Bell(this.#bell).ring()
     await this.#ended
     this.#notice?.stop()
   }

@@ -1,5 +1,6 @@
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads'
-import { Bell, RecordConsumer } from '../../frames/record-queue.ts'
+import { Bell } from '../../frames/bell.ts'
+import { RecordConsumer } from '../../frames/record-queue.ts'
 import type { SinkThread } from './loop.ts'
 import type { Lane } from './wiring.ts'
 
