@@ -1,6 +1,7 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { CompressionTypes, Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, expect } from 'vitest'
 import { type Collector, expectBalance, startCollector } from '../../support/collector.ts'
@@ -16,7 +17,15 @@ import { until } from '../../support/waiting.ts'
 
 const GOLDEN = new URL('../../golden/', import.meta.url).pathname
 const it = requires('build', 'kafka', 'tshark')
+const itTraced = requires('build', 'kafka', 'tshark', 'root', 'strace')
 const folder = mkdtempSync(join(tmpdir(), 'read-back-'))
+/** Its pcap sink waits in the call that writes frames, for longer than the test lasts; a kill ends the call before it has begun. */
+const WRITES_NOTHING = [
+  ...['strace', '-D', '-f', '-q', '--seccomp-bpf', '-o', '/dev/null'],
+  ...['-e', 'trace=writev', '-e', 'inject=writev:delay_enter=600s'],
+]
+/** A reader that does not wait for its sinks has committed what it read many times over. */
+const COMMITS_MS = 3000
 const running: Collector[] = []
 
 let broker: TestCluster
@@ -33,6 +42,12 @@ async function start(...args: string[]): Promise<Collector> {
   const collector = await startCollector(args)
   running.push(collector)
   return collector
+}
+
+function tracerOf(pid: number): number {
+  const tracer = Number(/TracerPid:\s*(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1])
+  expect(tracer).toBeGreaterThan(0)
+  return tracer
 }
 
 async function topicOf(partitions = 1): Promise<string> {
@@ -106,30 +121,43 @@ it('--vni, --allow-from and {vni} know what the frames came in', async () => {
   expect(other.report().dropped).toEqual({ 'source-not-allowed': 5 })
 })
 
-it('a reader that is killed loses nothing: what its sinks had not written is read again', async () => {
-  const topic = await topicOf(3)
-  const frames = 10_000
-  const sender = await start('--listen', 'vxlan://127.0.0.1:0', '--out', topic)
-  const port = sender.ports[0]!
-  for (let first = 0; first < frames; first += 1000) {
-    await send(numberedDatagrams(1000, { first }), port)
-    await until('the frames have arrived', async () => (await sender.statistics()).received >= first + 1000)
-  }
-  await sender.stop()
-  expect(sender.report().sinks[0]).toMatchObject({ written: frames, dropped: {} })
+itTraced(
+  'a reader that is killed loses nothing: what its sinks had not written is read again',
+  async () => {
+    const topic = await topicOf(3)
+    const frames = 10_000
+    const sender = await start('--listen', 'vxlan://127.0.0.1:0', '--out', topic)
+    const port = sender.ports[0]!
+    for (let first = 0; first < frames; first += 1000) {
+      await send(numberedDatagrams(1000, { first }), port)
+      await until('the frames have arrived', async () => (await sender.statistics()).received >= first + 1000)
+    }
+    await sender.stop()
+    expect(sender.report().sinks[0]).toMatchObject({ written: frames, dropped: {} })
 
-  const files = [join(folder, 'killed.pcap'), join(folder, 'second.pcap')]
-  const listen = ['--listen', `${topic}?group=survivors`]
-  // The first one is told to end nothing: it dies with frames read, written and not committed.
-  const first = await start(...listen, '--out', `pcap:${files[0]}`, '--duration', '60s')
-  await until('it has read some', async () => (await first.statistics()).received > 0)
-  await first.stop('SIGKILL')
-  const second = await start(...listen, '--out', `pcap:${files[1]}`)
-  const union = () => new Set(files.flatMap((file) => framesOf(file).map(({ bytes }) => numberOf(bytes))))
-  await until('the second has read the rest', () => union().size === frames, 40_000)
-  expect(await second.stop()).toBe(0)
-  expectBalance(second.report())
-}, 90_000)
+    const files = [join(folder, 'killed.pcap'), join(folder, 'second.pcap')] as const
+    const listen = ['--listen', `${topic}?group=survivors`]
+    const first = await startCollector([...listen, '--out', `pcap:${files[0]}`], { under: WRITES_NOTHING })
+    running.push(first)
+    const tracer = tracerOf(first.pid)
+    try {
+      await until('it has read all', async () => (await first.statistics()).received === frames, 40_000)
+      await setTimeout(COMMITS_MS)
+    } finally {
+      first.kill('SIGKILL')
+      // It would hold what it has delayed until the time is over.
+      process.kill(tracer, 'SIGKILL')
+      await first.exit()
+    }
+    expect(framesOf(files[0])).toEqual([])
+    const second = await start(...listen, '--out', `pcap:${files[1]}`)
+    await until('the second has read all', async () => (await second.statistics()).received >= frames, 40_000)
+    expect(await second.stop()).toBe(0)
+    expectBalance(second.report())
+    expect(new Set(framesOf(files[1]).map(({ bytes }) => numberOf(bytes))).size).toBe(frames)
+  },
+  120_000,
+)
 
 it('frames that were written are not read again by the group', async () => {
   const topic = await topicOf()
