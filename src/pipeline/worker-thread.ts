@@ -43,6 +43,7 @@ export class WorkerThread {
   readonly #ended: Resolvers<WorkerEnd> = withResolvers<WorkerEnd>()
   readonly #exited: Promise<void>
   #chosen: (() => void) | undefined
+  #hasEnded = false
 
   /** It loads its modules, and opens the source when it gets the plan. */
   constructor(say: (level: NoticeLevel, text: string) => void) {
@@ -77,11 +78,12 @@ export class WorkerThread {
 
   /** Resolves when the choice is in force, or the worker has ended. */
   async choose(choice: WorkerChoice): Promise<void> {
-    const chosen = new Promise<void>((resolve) => {
+    if (this.#hasEnded) return
+    this.#worker.postMessage(choice)
+    // No race with the end: each would leave a reaction on that promise, which lives as long as the worker.
+    await new Promise<void>((resolve) => {
       this.#chosen = resolve
     })
-    this.#worker.postMessage(choice)
-    await Promise.race([chosen, this.#ended.promise])
   }
 
   get ended(): Promise<WorkerEnd> {
@@ -100,6 +102,8 @@ export class WorkerThread {
   }
 
   #end(end: WorkerEnd): void {
+    this.#hasEnded = true
+    this.#chosen?.()
     this.#ended.resolve(end)
     const { exitCode, what, mend } = end.failure ?? toFailureMessage(new Error('It ended before it was open.'))
     this.#ready.reject(new Failure(exitCode, what, mend))
