@@ -22,7 +22,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 // The other tests of this file go on meanwhile, with brokers of their own.
 it.concurrent(
-  'a broker is gone for a minute, another hangs as long: frames wait, then arrive once and in order, also at readers',
+  'a broker is gone for a minute, another hangs as long: frames wait, then arrive once and in order, and at readers at least once',
   outageOfAMinute,
   OUTAGE_LIMIT_MS,
 )

@@ -54,12 +54,16 @@ function numbersIn(file: string): number[] {
   return framesOf(file).map(({ bytes }) => numberOf(bytes))
 }
 
-/** After the outage: nothing is missing anywhere, nothing came twice, and each trouble was said once. */
+/**
+ * After the outage: nothing is missing anywhere, nothing came twice but to a reader, and each trouble was said once. A broker that
+ * hung throws silent readers out of their group: they begin again where their place was kept, and what they had read since comes twice.
+ */
 async function expectWhole({ broker, topic, collector, reader, beside, back }: Line, sent: number): Promise<void> {
   const all = Array.from({ length: sent }, (_, i) => i)
   const written = async () => (await collector.statistics()).sinks[0]!.written
   await until('the cluster has all frames', async () => (await written()) === sent, LIMIT_MS)
-  await until('all have been read back', async () => (await reader.statistics()).received >= sent, LIMIT_MS)
+  const readBack = () => [...new Set(numbersIn(back))]
+  await until('all have been read back', () => readBack().length === sent, LIMIT_MS)
   for (const each of [collector, reader]) {
     expect(await each.stop()).toBe(0)
     expectBalance(each.report())
@@ -67,7 +71,7 @@ async function expectWhole({ broker, topic, collector, reader, beside, back }: L
   expect(collector.report().sinks.map(({ dropped }) => dropped)).toEqual([{}, {}])
   expect(readTopic(broker.address, topic).map(({ value }) => numberOf(value))).toEqual(all)
   expect(numbersIn(beside)).toEqual(all)
-  expect(numbersIn(back)).toEqual(all)
+  expect(readBack()).toEqual(all)
   expect([said(collector, 'The cluster takes nothing'), said(collector, 'The cluster takes frames again.')]).toEqual([
     1, 1,
   ])
@@ -75,7 +79,7 @@ async function expectWhole({ broker, topic, collector, reader, beside, back }: L
 
 /**
  * A broker is gone for a minute, and another hangs as long: frames wait in memory or in a spool, then arrive once and in
- * order, also at readers.
+ * order, and at readers at least once.
  */
 export async function outageOfAMinute(): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'outage-'))
