@@ -39,7 +39,7 @@ export const BLOCK_PACKETS = 3
 export const BLOCK_FIRST = 4
 export const BLOCK_HEADER_BYTES = 48
 
-/** struct tpacket3_hdr, in 32-bit words; tp_net is the upper half of its word. */
+/** struct tpacket3_hdr, in 32-bit words; tp_net is the upper half of its word, as little-endian machines have it. */
 export const FRAME_NEXT = 0
 export const FRAME_SECONDS = 1
 export const FRAME_NANOSECONDS = 2

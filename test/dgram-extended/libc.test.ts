@@ -140,7 +140,7 @@ it('every structure is laid out as the C compiler does it', () => {
     ['offsetof(struct tpacket3_hdr, tp_nsec)', 4 * packet.FRAME_NANOSECONDS],
     ['offsetof(struct tpacket3_hdr, tp_snaplen)', 4 * packet.FRAME_CAPTURED],
     ['offsetof(struct tpacket3_hdr, tp_len)', 4 * packet.FRAME_LENGTH],
-    ['offsetof(struct tpacket3_hdr, tp_net)', 2 * packet.FRAME_NETWORK],
+    ['offsetof(struct tpacket3_hdr, tp_net)', 4 * packet.FRAME_NETWORK + 2],
     ['offsetof(struct tpacket3_hdr, tp_status)', 4 * packet.FRAME_STATUS],
     ['TPACKET3_HDRLEN', packet.FRAME_HEADER_BYTES],
     ['offsetof(union bpf_attr, prog_type)', bpf.BPF_ATTR_PROG_TYPE],
