@@ -17,10 +17,13 @@ const VNIS = 2 ** 24
 const WARM_UP_MS = 60_000
 const TOLD_EVERY_MS = 300_000
 /**
- * MiB gained by which memory is no longer flat, however long it was watched. A table of all that ever came, of 20 bytes each, would get
- * there in half a minute at 30 000 frames a second.
+ * MiB gained by which memory is no longer flat, in a life that was watched for a quarter of an hour, and in a shorter one, where heaps still
+ * find their size: seen here, 23 MiB in three minutes, where half an hour had no more. A table of all that ever came, of 20 bytes each,
+ * would gain 34 a minute at 30 000 frames a second.
  */
 const MOST_GROWTH = 16
+const MOST_GROWTH_EARLY = 48
+const SETTLED_MINUTES = 15
 /** Files may just be changing when descriptors are counted: four sinks, a buffer and a temporary name each. */
 const MOST_DESCRIPTORS = 8
 const EXIT_INTERNAL = 70
@@ -178,7 +181,8 @@ function account(code: number | null, collector: Collector, sent: number | undef
 
 function judge(memory: MemoryWatch, descriptors: number): void {
   say(`${described(memory)}, ${descriptors} descriptors more`)
-  if ((memory.growth ?? 0) > MOST_GROWTH) throw new Error('memory grows')
+  const most = memory.minutes < SETTLED_MINUTES ? MOST_GROWTH_EARLY : MOST_GROWTH
+  if ((memory.growth ?? 0) > most) throw new Error('memory grows')
   if (descriptors > MOST_DESCRIPTORS) throw new Error('descriptors stay open')
 }
 
