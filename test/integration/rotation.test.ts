@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -131,8 +131,9 @@ it('a file for each tunnel, two of them open at a time, has the frames of its tu
 it('no more descriptors are open than open-files says', async () => {
   collector = await startCollector([...LOOPBACK, '--out', `pcap:${folder}/{vni}.pcap?open-files=2`])
   const { pid } = collector
-  const open = () =>
-    execFileSync('find', [`/proc/${pid}/fd`, '-lname', `${folder}/*`], { encoding: 'utf8' }).split('\n').length - 1
+  // Descriptors that are closed while it looks make it complain and fail.
+  const look = ['find', `/proc/${pid}/fd`, '-lname', `${folder}/*`] as const
+  const open = () => spawnSync(look[0], look.slice(1), { encoding: 'utf8' }).stdout.split('\n').length - 1
   for (let round = 0; round < 20; round++) {
     await send(
       counting(10).map((vni) => vxlan(vni, numberedFrame(round))),
