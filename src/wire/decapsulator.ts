@@ -33,6 +33,8 @@ export interface Encapsulation {
   readonly name: string
   /** For --help: what its tunnel identifier is. */
   readonly identifier: string
+  /** The largest that its header can carry; 0 where it has none. */
+  readonly largestIdentifier: number
   /** UDP destination ports that mean this encapsulation unless the user says otherwise; the first is the usual one. */
   readonly udpPorts: readonly number[]
   /** Number of the IP protocol that it is, where it does without UDP. */

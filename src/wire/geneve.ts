@@ -79,6 +79,7 @@ function isKnownOption(optionClass: number, type: number): boolean {
 export const geneve: Encapsulation = {
   name: 'geneve',
   identifier: 'VNI',
+  largestIdentifier: 0xff_ffff,
   udpPorts: [6081],
   // AWS: a mirror that goes through a gateway load balancer.
   mirrorsInside: ['vxlan'],

@@ -115,6 +115,7 @@ function sumsToZero(bytes: Uint8Array, offset: number, length: number): boolean 
 export const gre: Encapsulation = {
   name: 'gre',
   identifier: "key, NVGRE's VSID (see --gre-key-mode), ERSPAN's session",
+  largestIdentifier: 0xffff_ffff,
   udpPorts: [],
   ipProtocol: IPPROTO_GRE,
   isNumbered: true,
@@ -125,6 +126,7 @@ export const gre: Encapsulation = {
 export const greInUdp: Encapsulation = {
   name: 'gre-in-udp',
   identifier: "key, NVGRE's VSID (see --gre-key-mode), ERSPAN's session",
+  largestIdentifier: 0xffff_ffff,
   udpPorts: [4754],
   isNumbered: true,
   create: (options) => new GreDecapsulator(options),

@@ -36,6 +36,7 @@ export class HpErmDecapsulator implements Decapsulator {
 export const hpErm: Encapsulation = {
   name: 'hp-erm',
   identifier: 'none: 0',
+  largestIdentifier: 0,
   udpPorts: [7932],
   create: () => new HpErmDecapsulator(),
 }

@@ -42,6 +42,7 @@ export class TzspDecapsulator implements Decapsulator {
 export const tzsp: Encapsulation = {
   name: 'tzsp',
   identifier: 'none: 0',
+  largestIdentifier: 0,
   udpPorts: [37_008],
   create: () => new TzspDecapsulator(),
 }

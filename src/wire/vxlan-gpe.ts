@@ -56,6 +56,7 @@ function hasReservedBytes(bytes: Uint8Array, offset: number): boolean {
 export const vxlanGpe: Encapsulation = {
   name: 'vxlan-gpe',
   identifier: 'VNI',
+  largestIdentifier: 0xff_ffff,
   udpPorts: [4790],
   create: (options) => new VxlanGpeDecapsulator(options),
 }

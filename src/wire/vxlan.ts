@@ -51,6 +51,7 @@ function hasReservedBits(bytes: Uint8Array, offset: number): boolean {
 export const vxlan: Encapsulation = {
   name: 'vxlan',
   identifier: 'VNI',
+  largestIdentifier: 0xff_ffff,
   // 8472 is the port of Linux before the RFC, and still the default of `ip link add type vxlan`.
   udpPorts: [4789, 8472],
   create: (options) => new VxlanDecapsulator(options),

@@ -13,6 +13,9 @@ test.each([
   [[range(1, 99_999_999)], listening('vxlan'), undefined],
   [[range(99_999_999, 99_999_999, true)], listening('vxlan'), undefined],
   [[range(99_999_999)], listening('vxlan', 'gre'), undefined],
+  [[range(4_294_967_295)], listening('gre-in-udp'), undefined],
+  [[range(1)], listening('tzsp'), /end at 0;/],
+  [[range(0)], listening('tzsp'), undefined],
   [[range(99_999_999)], [], undefined],
 ])('%j of %j: %s', (wanted, listeners, said) => {
   const warning = unreachableIds(wanted, listeners)
