@@ -4,23 +4,25 @@ import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from '../../wire/ether-type.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
 import { IPPROTO_UDP } from '../../wire/udp.ts'
 import type { Listener } from '../source.ts'
+import {
+  DESTINATION_PORT,
+  IPV4_ANY_FRAGMENT,
+  IPV4_FRAGMENT,
+  IPV4_PROTOCOL,
+  IPV6_HEADER_BYTES,
+  IPV6_NEXT_HEADER,
+} from './ip-fields.ts'
 
 const ETHERTYPE_8021Q = 0x8100
 const ETHERTYPE_8021AD = 0x88a8
 const VLAN_TAG_BYTES = 4
 
 /** RFC 791 section 3.1. */
-const IPV4_FRAGMENT = 6
-const IPV4_ANY_FRAGMENT = 0x3fff
-const IPV4_PROTOCOL = 9
 const IPV4_ADDRESSES = 12
 const IPV4_ADDRESS_WORDS = 2
 /** RFC 8200 section 3. */
-const IPV6_NEXT_HEADER = 6
 const IPV6_ADDRESSES = 8
 const IPV6_ADDRESS_WORDS = 8
-const IPV6_HEADER_BYTES = 40
-const DESTINATION_PORT = 2
 
 /**
  * Which ring of a group gets a packet: a hash of its outer addresses and, where it is UDP, ports, whose source port tells the

@@ -17,23 +17,25 @@ import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from '../../wire/ether-type.ts'
 import { ENCAPSULATIONS } from '../../wire/registry.ts'
 import { IPPROTO_UDP } from '../../wire/udp.ts'
 import type { Listener } from '../source.ts'
+import {
+  DESTINATION_PORT,
+  IPV4_ANY_FRAGMENT,
+  IPV4_FRAGMENT,
+  IPV4_PROTOCOL,
+  IPV6_HEADER_BYTES,
+  IPV6_NEXT_HEADER,
+} from './ip-fields.ts'
 
 const ETHERTYPE_8021Q = 0x8100
 const ETHERTYPE_8021AD = 0x88a8
 const VLAN_TAG_BYTES = 4
 
-/** RFC 791 section 3.1; both fields of a fragment: more to come, and where this one belongs. */
-const IPV4_FRAGMENT = 6
-const IPV4_ANY_FRAGMENT = 0x3fff
-const IPV4_PROTOCOL = 9
+/** RFC 791 section 3.1. */
 const IPV4_DESTINATION = 16
 /** RFC 8200 section 3; extension headers whose successor only a loop could find: hop-by-hop, routing, authentication, destination. */
-const IPV6_NEXT_HEADER = 6
 const IPV6_DESTINATION = 24
-const IPV6_HEADER_BYTES = 40
 const IPV6_FRAGMENT = 44
 const IPV6_OTHER_EXTENSIONS = [0, 43, 51, 60]
-const DESTINATION_PORT = 2
 
 /** An interface to take packets from. */
 export interface RingInterface {
