@@ -11,7 +11,8 @@ const FEWEST_FILES = 192
 /** What must be so before the rest is loaded; false when the program cannot run, which has been said. */
 export async function prepare(argv: readonly string[]): Promise<boolean> {
   // A SIGUSR1 that came before anybody listened has opened the inspector, to every user of this machine.
-  if (!process.execArgv.some((flag) => flag.startsWith('--inspect'))) (await import('node:inspector')).close()
+  const asked = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].some((flags) => flags.includes('--inspect'))
+  if (!asked) (await import('node:inspector')).close()
   // To read again what is about to be read for the first time, or to reopen what is not open, is nothing to end for.
   if (runsPipeline(argv)) process.on('SIGHUP', () => {})
   const limit = openFilesLimit()

@@ -1,9 +1,10 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect } from 'vitest'
 import { Collector, expectBalance } from '../support/collector.ts'
 import { NOBODY, runCommand } from '../support/command.ts'
@@ -11,6 +12,7 @@ import { joinedNamespaces } from '../support/namespaces.ts'
 import { GOLDEN } from '../support/oracle.ts'
 import { requires } from '../support/requirements.ts'
 import { fieldsOf, framesOf } from '../support/tshark.ts'
+import { until } from '../support/waiting.ts'
 
 let folder = ''
 beforeEach(() => {
@@ -321,3 +323,40 @@ requires('build')('where too few files may be open to load the program, it says 
   expect(status).toBe(69)
   expect(stderr).toMatch(/^mirror-collector: no more than 64 files may be open .*\nAllow more: ulimit -n 1024.*\n$/)
 })
+
+requires('build')(
+  "a SIGUSR1 in the program's first moment leaves no inspector open",
+  async () => {
+    const command = new URL('../../dist/bin/mirror-collector.js', import.meta.url).pathname
+    // Too early it ends the process before Node is there, too late our handler has it: somewhere between Node opens its inspector.
+    for (let delay = 10; delay < 400; delay += 10) {
+      const child = spawn(process.execPath, [
+        command,
+        '--listen',
+        'vxlan://127.0.0.1:0',
+        '--out',
+        'null',
+        '--log-level',
+        'info',
+      ])
+      let said = ''
+      child.stderr.setEncoding('utf8').on('data', (text: string) => {
+        said += text
+      })
+      await setTimeout(delay)
+      child.kill('SIGUSR1')
+      await until(
+        'it listens, or is gone',
+        () => said.includes('"listening') || child.exitCode !== null || child.signalCode !== null,
+      )
+      const [, address] = /ws:\/\/([^/]+)\//.exec(said) ?? []
+      const answer = address && (await fetch(`http://${address}/json/list`).catch(() => 'refused'))
+      child.kill('SIGKILL')
+      if (address === undefined) continue
+      expect(answer).toBe('refused')
+      return
+    }
+    throw new Error('the moment was never met')
+  },
+  60_000,
+)
