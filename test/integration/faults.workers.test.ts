@@ -5,7 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, expect } from 'vitest'
-import { type Collector, type CollectorOptions, expectBalance, startCollector } from '../support/collector.ts'
+import {
+  type Collector,
+  type CollectorOptions,
+  expectBalance,
+  type Report,
+  startCollector,
+} from '../support/collector.ts'
 import { numbersRead } from '../support/numbers-read.ts'
 import { OwnNamespace } from '../support/own-namespace.ts'
 import { requires } from '../support/requirements.ts'
@@ -77,6 +83,16 @@ function deaths(running: Collector): number {
   return running.log.filter(({ msg }) => / died and is started again/.test(String(msg))).length
 }
 
+/** The flood's end, and the collector's: all that was sent was received, so often did a worker die. */
+async function ended(running: Collector, restarts: number): Promise<{ report: Report; numbers: number[] }> {
+  await flood!.stop()
+  expect(await running.stop()).toBe(0)
+  const report = running.report()
+  expectBalance(report)
+  expect(report).toMatchObject({ received: flood!.sent, kernelDropped: 0, workerRestarts: restarts })
+  return { report, numbers: numbersRead(join(folder, 'a.pcap')) }
+}
+
 it.each([
   ['udp', 'socket', 1],
   ['udp', 'socket', 2],
@@ -90,12 +106,7 @@ it.each([
     await until('the log says so', () => deaths(running) === 1)
     const { written } = (await running.statistics()).sinks[0]!
     await until('it writes on', async () => (await running.statistics()).sinks[0]!.written > written + 5000)
-    await flood!.stop()
-    expect(await running.stop()).toBe(0)
-    const report = running.report()
-    expectBalance(report)
-    expect(report).toMatchObject({ received: flood!.sent, kernelDropped: 0, workerRestarts: 1 })
-    const numbers = numbersRead(join(folder, 'a.pcap'))
+    const { numbers } = await ended(running, 1)
     expect(numbers).toHaveLength(flood!.sent)
     expect(firstGap(numbers)).toBe(-1)
     expect(running.stderr).toContain('EIO')
@@ -132,12 +143,7 @@ it.each(['udp', 'ring'] as const)(
       // Idle workers may be the ones that die: the flood goes on in any case.
       await until('it writes on', async () => (await running.statistics()).sinks[0]!.written > written + 5000)
     }
-    await flood!.stop()
-    expect(await running.stop()).toBe(0)
-    const report = running.report()
-    expectBalance(report)
-    expect(report).toMatchObject({ received: flood!.sent, kernelDropped: 0, workerRestarts: 3 })
-    const numbers = numbersRead(join(folder, 'a.pcap'))
+    const { report, numbers } = await ended(running, 3)
     expect(numbers).toHaveLength(flood!.sent - (report.dropped['worker-died'] ?? 0) - lost(report.sinks[0]!.dropped))
     expect(numbers.every((number, i) => i === 0 || number > numbers[i - 1]!)).toBe(true)
     expect(running.stderr).toContain('ERR_WORKER_OUT_OF_MEMORY')
