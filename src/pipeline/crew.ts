@@ -113,7 +113,7 @@ export class Crew {
       }
       this.#say(worker, end.failure, lost)
       await setTimeout(pause)
-      if (this.isStopped) return undefined
+      // Also when all are to end by now: what waits in its sockets or its ring is still to be taken.
       this.restarts++
       this.#succeed(worker)
     }
