@@ -18,7 +18,8 @@ import {
 
 /**
  * The kernel has just written the packets on another processor, and each first touch of a cache line waits for it to come
- * from there. Touched this far ahead, one line's way overlaps with the work on others: 0.25 us a frame became 0.20.
+ * from there. Touched this far ahead, one line's way overlaps with the work on others: without output 0.24 us a frame became 0.20,
+ * medians of three in turn that lay far apart (0.17 to 0.30).
  */
 const AHEAD_BYTES = 4096
 const CACHE_LINE_BYTES = 64
