@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { runCommand } from '../sender/commands.ts'
 import { describeFrame, framesOf } from './frames.ts'
 
 /** What a Linux vxlan device sent, taken by tcpdump: pings, VNI 42. */
-const CAPTURE = join(import.meta.dirname, '../../test/golden/kernel-ipv4.pcap')
+const CAPTURE = fileURLToPath(new URL('../../test/golden/kernel-ipv4.pcap', import.meta.url))
 
 /** What needs no privilege: a capture file through `decap`, each tunnel packet beside the frame that was in it. */
 export async function playOffline(command: string, say: (text: string) => void): Promise<void> {

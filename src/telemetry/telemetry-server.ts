@@ -7,6 +7,8 @@ import { PrometheusText } from './prometheus.ts'
 import type { Snapshot } from './snapshot.ts'
 
 const SAMPLE_MS = 1000
+/** Of the files that browsers get, as they are. */
+const PAGE = new URL('./page/', import.meta.url)
 
 /** Where a telemetry server gets its figures. */
 export interface TelemetrySource {
@@ -51,12 +53,12 @@ function routesOf(source: TelemetrySource, history: TrafficHistory): Routes {
     body: await prometheus.of(source.snapshot()),
   })
   return new Map<string, () => Answer | Promise<Answer>>([
-    ['/', file(new URL('./page/index.html', import.meta.url), 'text/html; charset=utf-8')],
-    ['/icon.svg', file(new URL('./page/icon.svg', import.meta.url), 'image/svg+xml')],
-    ['/page.css', file(new URL('./page/page.css', import.meta.url), 'text/css')],
-    ['/page.js', file(new URL('./page/page.js', import.meta.url), 'text/javascript')],
-    ['/plots.js', file(new URL('./page/plots.js', import.meta.url), 'text/javascript')],
-    ['/units.js', file(new URL('./page/units.js', import.meta.url), 'text/javascript')],
+    ['/', file(page('index.html'), 'text/html; charset=utf-8')],
+    ['/icon.svg', file(page('icon.svg'), 'image/svg+xml')],
+    ['/page.css', file(page('page.css'), 'text/css')],
+    ['/page.js', file(page('page.js'), 'text/javascript')],
+    ['/plots.js', file(page('plots.js'), 'text/javascript')],
+    ['/units.js', file(page('units.js'), 'text/javascript')],
     ['/uPlot.js', file(uPlot('uPlot.iife.min.js'), 'text/javascript')],
     ['/uPlot.css', file(uPlot('uPlot.min.css'), 'text/css')],
     ['/live', () => json(liveStatus(source.facts(), source.snapshot(), history))],
@@ -70,6 +72,10 @@ function routesOf(source: TelemetrySource, history: TrafficHistory): Routes {
 function readiness(source: TelemetrySource): Answer {
   const { state } = source.facts()
   return plain(state === 'collecting' ? 200 : 503, state)
+}
+
+function page(name: string): URL {
+  return new URL(name, PAGE)
 }
 
 function uPlot(name: string): URL {

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
 import { requires } from '../support/requirements.ts'
 
@@ -15,15 +15,19 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
+const COLLECT = ['--listen', 'vxlan://127.0.0.1:0', '--out', 'pcap']
+
 requires('build').each([
-  ['mirror-collector', 'dist/sinks/pcap/writer-thread.js', 'writer-thread.js'],
-  ['mirror-collector', 'dist/pipeline/worker.js', 'worker.js'],
-  ['mirror-collector', 'dist/cli/program.js', 'program.js'],
-  ['mirror-collector', 'node_modules', 'commander'],
-  ['mirror-sender', 'node_modules', 'commander'],
-])('%s without %s, as while it is being installed, says so: no defect, no stack', (program, part, name) => {
-  rmSync(join(folder, part))
-  const args = program === 'mirror-sender' ? ['status'] : ['--listen', 'vxlan://127.0.0.1:0', '--out', 'pcap']
+  ['dist/bin/writer-thread', 'mirror-collector', COLLECT, 'writer-thread'],
+  ['dist/bin/worker-', 'mirror-collector', COLLECT, 'worker-'],
+  ['dist/bin/program-', 'mirror-collector', COLLECT, 'program-'],
+  ['node_modules', 'mirror-collector', [...COLLECT, '--http', '127.0.0.1:0'], 'prom-client'],
+  ['dist/bin/sender-program-', 'mirror-sender', ['status'], 'sender-program-'],
+])('without %s, as while it is being installed, %s %j says so: no defect, no stack', (part, program, args, name) => {
+  const place = join(folder, dirname(part))
+  const files = readdirSync(place).filter((file) => file.startsWith(basename(part)))
+  expect(files).not.toEqual([])
+  for (const file of files) rmSync(join(place, file))
   const argv = [join(folder, 'dist/bin', `${program}.js`), ...args]
   const { status, stderr } = spawnSync(process.execPath, argv, { cwd: folder, encoding: 'utf8', timeout: 20_000 })
   const [what, mend, ...more] = stderr.trimEnd().split('\n')

@@ -78,6 +78,8 @@ describe('the packed package, installed in an empty folder', () => {
   it('brings what the documentation points to, and no tests or sources', () => {
     const own = join(installed, 'mirror-collector')
     expect(readdirSync(join(own, 'config'))).toEqual(readdirSync(join(PROJECT, 'config')))
+    expect(readdirSync(join(own, 'dist')).sort()).toEqual(['bin', 'dgram-extended', 'pcap-writer', 'telemetry'])
+    expect(readdirSync(join(own, 'dist/bin'))).toContain('THIRD-PARTY-LICENSES')
     const code = readdirSync(own, { recursive: true, encoding: 'utf8' }).filter((name) => /\.ts$/.test(name))
     expect(code.filter((name) => !/\.d\.ts$/.test(name))).toEqual([])
   })
