@@ -3,26 +3,29 @@ import { dirname, relative, resolve } from 'node:path'
 import type { Plugin } from 'rolldown'
 
 const BESIDE = /new URL\('(\.[^']*)', import\.meta\.url\)/g
+const WHERE = /import\.meta\.(url|dirname|filename)/
 
 /**
- * Lets `new URL('./file', import.meta.url)` find its file from the bundle, too: a module's becomes an entry point of the
- * bundle, for it is what a thread runs or loads; any other file, and folders, stay where they are.
- * @param output where the bundle will lie
+ * Lets `new URL('./file', import.meta.url)` find its file from the bundle, too. A module's is what a thread runs or loads: it
+ * gets a name, and is added to `modules`, to be bundled. Any other file, and folders, stay where they are.
+ * @param root where the modules lie @param output the folder in which the bundle will lie
  */
-export function filesBeside(output: string): Plugin {
+export function filesBeside(root: string, output: string, modules: Map<string, string>): Plugin {
   return {
     name: 'files-beside',
     transform(code, id) {
-      if (!code.includes('import.meta.') || id.includes('/node_modules/')) return
+      if (id.includes('/node_modules/')) return
       const moved = code.replace(BESIDE, (_, name: string) => {
         const target = resolve(dirname(id), name)
         if (!existsSync(target)) this.error(`${id} names ${name}, which is not there.`)
         if (!name.endsWith('.js')) return `new URL('${relative(output, target)}${/\/?$/.exec(name)}', import.meta.url)`
-        return `new URL(import.meta.ROLLUP_FILE_URL_${this.emitFile({ type: 'chunk', id: target })})`
+        const entry = relative(root, target).replace(/\.js$/, '').replaceAll('/', '-')
+        modules.set(entry, target)
+        return `new URL('./${entry}.js', import.meta.url)`
       })
-      const rest = moved.replace(/createRequire\(import\.meta\.url\)|new URL\('[^']*', import\.meta\.url\)/g, '')
-      if (/import\.meta\.(url|dirname|filename)/.test(rest))
-        this.error(`${id} asks where it is, and will be elsewhere. Write new URL('./name', import.meta.url).`)
+      const rest = moved.replaceAll('createRequire(import.meta.url)', '').replace(BESIDE, '')
+      if (WHERE.test(rest))
+        this.error(`${id} asks where it is, and will be elsewhere: new URL('./name', import.meta.url).`)
       return moved
     },
   }

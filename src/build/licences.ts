@@ -2,13 +2,17 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Plugin } from 'rolldown'
 
-/** Puts the licences of the packages that are in a bundle beside it, as they ask for. */
+/** Puts the licences of the packages that are in bundles beside the last of them, as they ask for. */
 export function licences(): Plugin {
+  const packages = new Set<string>()
   return {
     name: 'licences',
     generateBundle(_, output) {
       const modules = Object.values(output).flatMap((file) => (file.type === 'chunk' ? Object.keys(file.modules) : []))
-      const packages = new Set(modules.flatMap((id) => /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id) ?? []))
+      for (const id of modules) {
+        const folder = /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(id)?.[0]
+        if (folder !== undefined) packages.add(folder)
+      }
       const source = [...packages].sort().map(licenceOf).join('\n\n')
       this.emitFile({ type: 'asset', fileName: 'THIRD-PARTY-LICENSES', source })
     },

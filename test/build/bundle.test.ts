@@ -30,12 +30,19 @@ it('a command answers signals before it loads anything', () => {
 it('threads load no package but at need', () => {
   const all = readdirSync(BIN).filter((file) => file.endsWith('.js'))
   const threads = all.flatMap((file) =>
-    [...textOf(file).matchAll(/new URL\("([^"/]+\.js)", import\.meta\.url\)/g)].map(([, name]) => name!),
+    [...textOf(file).matchAll(/new URL\("\.\/([^"/]+\.js)", import\.meta\.url\)/g)].map(([, name]) => name!),
   )
   expect(new Set(threads).size).toBeGreaterThan(9)
   for (const thread of threads) expect([thread, packagesWith(thread)]).toEqual([thread, []])
   const program = all.find((file) => file.startsWith('program-'))!
   expect(packagesWith(program)).toEqual(expect.arrayContaining(['zod', 'commander', 'pino']))
+})
+
+it('a worker waits for none of the builtin modules that take their time and that few need', () => {
+  const text = [...loadedWith('pipeline-worker.js')].map(textOf).join('\n')
+  const builtin = [...text.matchAll(/^import .* from "node:([^"]+)";$/gm)].map(([, name]) => name)
+  expect(builtin).toContain('fs')
+  for (const name of ['child_process', 'crypto', 'dgram', 'http', 'v8', 'zlib']) expect(builtin).not.toContain(name)
 })
 
 it('the licence of every package inside is beside it', () => {

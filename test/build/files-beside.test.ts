@@ -1,8 +1,8 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { rolldown } from 'rolldown'
+import { type BuildOptions, build } from 'rolldown'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { filesBeside } from '../../src/build/files-beside.ts'
 
@@ -19,13 +19,11 @@ async function bundled(files: Record<string, string>): Promise<Record<string, UR
     writeFileSync(join(folder, name), text)
   }
   const bin = join(folder, 'bin')
-  const build = await rolldown({
-    cwd: folder,
-    input: { main: 'room/main.js' },
-    platform: 'node',
-    plugins: [filesBeside(bin)],
-  })
-  await build.write({ dir: bin, entryFileNames: '[name].js' })
+  const modules = new Map<string, string>()
+  const options: BuildOptions = { cwd: folder, platform: 'node', plugins: [filesBeside(folder, bin, modules)] }
+  const output = { dir: bin, entryFileNames: '[name].js' }
+  await build({ ...options, input: { main: 'room/main.js' }, output })
+  if (modules.size > 0) await build({ ...options, input: Object.fromEntries(modules), output })
   return (await import(pathToFileURL(join(bin, 'main.js')).href)) as Record<string, URL>
 }
 
@@ -35,7 +33,7 @@ test('a module that is named by its place is bundled, with what it imports, and 
     'room/deep/thread.js': "import { two } from '../two.js'\nexport const four = two + two",
     'room/two.js': 'export const two = 2',
   })
-  expect(dirname(thread!.pathname)).toBe(join(folder, 'bin'))
+  expect(thread!.pathname).toBe(join(folder, 'bin/room-deep-thread.js'))
   rmSync(join(folder, 'room'), { recursive: true })
   expect(await import(thread!.href)).toMatchObject({ four: 4 })
 })

@@ -18,8 +18,8 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 const COLLECT = ['--listen', 'vxlan://127.0.0.1:0', '--out', 'pcap']
 
 requires('build').each([
-  ['dist/bin/writer-thread', 'mirror-collector', COLLECT, 'writer-thread'],
-  ['dist/bin/worker-', 'mirror-collector', COLLECT, 'worker-'],
+  ['dist/bin/sinks-pcap-writer-thread', 'mirror-collector', COLLECT, 'writer-thread'],
+  ['dist/bin/pipeline-worker', 'mirror-collector', COLLECT, 'pipeline-worker'],
   ['dist/bin/program-', 'mirror-collector', COLLECT, 'program-'],
   ['node_modules', 'mirror-collector', [...COLLECT, '--http', '127.0.0.1:0'], 'prom-client'],
   ['dist/bin/sender-program-', 'mirror-sender', ['status'], 'sender-program-'],
