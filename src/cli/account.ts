@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process'
 import { fchownSync, fstatSync, readdirSync, readFileSync } from 'node:fs'
 import { EXIT_NO_PERMISSION, EXIT_USAGE, Failure } from '../config/terms/failure.ts'
+import { outputOf } from '../config/terms/output-of.ts'
 import type { UserWish } from '../config/user.ts'
 
 const STANDARD_ERROR = 2
@@ -63,8 +63,10 @@ function identityOf(fd: number): string | undefined {
 /** Asks `id`, and `getent` for groups, as both may come from a directory and not from files. */
 function ask(name: string, [command, ...args]: readonly string[]): number[] {
   try {
-    const answer = execFileSync(command!, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-    return answer.trim().split(' ').map(Number)
+    return outputOf(command!, ...args)
+      .trim()
+      .split(' ')
+      .map(Number)
   } catch {
     throw new Failure(EXIT_USAGE, `--user: there is no user ${name}.`, 'Give a user that `id` knows.')
   }
@@ -73,8 +75,7 @@ function ask(name: string, [command, ...args]: readonly string[]): number[] {
 function groupId(group: string): number {
   if (/^\d+$/.test(group)) return Number(group)
   try {
-    const line = execFileSync('getent', ['group', group], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-    return Number(line.split(':')[2])
+    return Number(outputOf('getent', 'group', group).split(':')[2])
   } catch {
     throw new Failure(EXIT_USAGE, `--user: there is no group ${group}.`, 'Give a group that `getent group` knows.')
   }

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { closeSync, constants, openSync } from 'node:fs'
 import { EXIT_CANNOT_CREATE, EXIT_INTERRUPTED, EXIT_USAGE, Failure } from '../config/terms/failure.ts'
 import { compileWish } from '../pipeline/filter-wish.ts'
@@ -98,6 +97,7 @@ async function capture({ fifo, extcapCaptureFilter, ...given }: ExtcapRequest): 
   const filter = extcapCaptureFilter ? ['--filter', extcapCaptureFilter] : []
   const options = ['--quiet', '--out', 'pcapng:-', ...ARGUMENTS.flatMap(({ call }) => wordsOf(call, given)), ...filter]
   const output = openFifo(fifo)
+  const { spawn } = await import('node:child_process')
   const child = spawn(process.execPath, [process.argv[1]!, ...options], { stdio: ['ignore', output, 'inherit'] })
   closeSync(output)
   const end = () => child.kill('SIGTERM')

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
-import { setFlagsFromString } from 'node:v8'
 import { parentPort } from 'node:worker_threads'
 import { toFailureMessage } from '../config/terms/failure.ts'
+import { systemCallsUnavailable } from '../dgram-extended/libc.ts'
 import { openSharedMemory } from '../dgram-extended/shared-memory.ts'
 import { FrameBatch } from '../frames/frame-batch.ts'
 import { sourceType } from '../sources/registry.ts'
@@ -178,7 +178,8 @@ function say(text: string, level: NoticeLevel = 'warn'): void {
 
 async function run(plan: PipelinePlan): Promise<void> {
   try {
-    if (sourceType(plan.source.engine).canWait !== true) setFlagsFromString(LONG_RUN_FLAG)
+    if (sourceType(plan.source.engine).canWait !== true)
+      process.getBuiltinModule('node:v8').setFlagsFromString(LONG_RUN_FLAG)
     const batch = new FrameBatch(openSharedMemory(plan.slab), sourceType(plan.source.engine).batchRows)
     const pipeline = await Pipeline.create(plan, batch, say)
     await new PipelineWorker(plan, pipeline, batch).run()
@@ -188,3 +189,5 @@ async function run(plan: PipelinePlan): Promise<void> {
 }
 
 parentPort!.once('message', (plan: PipelinePlan) => void run(plan))
+// Now, as the main thread still reads the command line: nothing is received without, and loading takes 10 ms.
+systemCallsUnavailable()

@@ -1,5 +1,5 @@
-import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { outputOf } from '../config/terms/output-of.ts'
 
 /** Who has a UDP port, and what to do about it. */
 export interface PortOwner {
@@ -23,10 +23,9 @@ export function portOwner(port: number): PortOwner | undefined {
 }
 
 function vxlanDeviceOn(port: number): string | undefined {
-  const result = spawnSync('ip', ['-details', '-json', 'link', 'show', 'type', 'vxlan'], { encoding: 'utf8' })
-  if (result.status !== 0) return undefined
   try {
-    const links: { ifname?: string; linkinfo?: { info_data?: { port?: number } } }[] = JSON.parse(result.stdout || '[]')
+    const listed = outputOf('ip', '-details', '-json', 'link', 'show', 'type', 'vxlan')
+    const links: { ifname?: string; linkinfo?: { info_data?: { port?: number } } }[] = JSON.parse(listed || '[]')
     return links.find((link) => link.linkinfo?.info_data?.port === port)?.ifname
   } catch {
     return undefined

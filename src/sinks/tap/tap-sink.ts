@@ -1,6 +1,6 @@
-import { execFileSync } from 'node:child_process'
 import { z } from 'zod'
 import { EXIT_USAGE, Failure } from '../../config/terms/failure.ts'
+import { outputOf } from '../../config/terms/output-of.ts'
 import { problem } from '../../config/terms/problem.ts'
 import { deviceName, whenDeviceRefused } from '../device/device-name.ts'
 import { type Pace, pace } from '../device/pace.ts'
@@ -68,7 +68,7 @@ export const tapSink: SinkType<z.output<typeof schema>> = {
 function userId(owner: string): number {
   if (/^\d+$/.test(owner)) return Number(owner)
   try {
-    return Number(execFileSync('id', ['-u', '--', owner], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }))
+    return Number(outputOf('id', '-u', '--', owner))
   } catch {
     throw new Failure(EXIT_USAGE, `owner=${owner}: there is no such user.`, 'Give a name or number that `id` knows.')
   }
