@@ -2,10 +2,10 @@ import { once } from 'node:events'
 import { parentPort } from 'node:worker_threads'
 import { toFailureMessage } from '../config/terms/failure.ts'
 import { systemCallsUnavailable } from '../dgram-extended/libc.ts'
-import { openSharedMemory } from '../dgram-extended/shared-memory.ts'
+import { copierOf, openSharedMemory } from '../dgram-extended/shared-memory.ts'
 import { FrameBatch } from '../frames/frame-batch.ts'
 import { sourceType } from '../sources/registry.ts'
-import { END_OF_SOURCE, type NoticeLevel, type Source } from '../sources/source.ts'
+import { END_OF_SOURCE, type NoticeLevel, type Source, type SourceType } from '../sources/source.ts'
 import { FrameBudget } from './frame-budget.ts'
 import { openOutlet, Pipeline } from './pipeline.ts'
 import { CONTROL_STOP, CONTROL_TURNS, type PipelinePlan, type WorkerChoice, type WorkerMessage } from './plan.ts'
@@ -31,6 +31,7 @@ const DRAIN_MS = 2000
 /** One worker thread: owns one source and walks its batches, one after another, from left to right. */
 class PipelineWorker {
   readonly #plan: PipelinePlan
+  readonly #type: SourceType
   readonly #control: Int32Array
   readonly #pipeline: Pipeline
   readonly #batch: FrameBatch
@@ -49,6 +50,7 @@ class PipelineWorker {
 
   constructor(plan: PipelinePlan, pipeline: Pipeline, batch: FrameBatch) {
     this.#plan = plan
+    this.#type = sourceType(plan.source.engine)
     this.#control = new Int32Array(plan.control)
     this.#pipeline = pipeline
     this.#batch = batch
@@ -60,7 +62,7 @@ class PipelineWorker {
   }
 
   async run(): Promise<void> {
-    const type = sourceType(this.#plan.source.engine)
+    const type = this.#type
     const source = await type.open(this.#plan.source, {
       memory: this.#batch.bytes.buffer,
       byteOffset: this.#plan.byteOffset,
@@ -125,8 +127,7 @@ class PipelineWorker {
 
   #receive(source: Source): number | Promise<number> {
     const { count, workers } = this.#plan
-    const { settleMs = 0 } = sourceType(this.#plan.source.engine)
-    const waitMs = this.#stopRequested === 0 ? DEADLINE_MS : settleMs
+    const waitMs = this.#stopRequested === 0 ? DEADLINE_MS : (this.#type.settleMs ?? 0)
     if (this.#budget === undefined) return source.receive(this.#batch, this.#batch.capacity, waitMs)
     const maxRows = this.#budget.claim(this.#batch.capacity, this.#pipeline.counters.delivered)
     if (workers === 1) return source.receive(this.#batch, maxRows, waitMs)
@@ -154,7 +155,7 @@ class PipelineWorker {
       this.#stopRequested = Date.now()
       this.#drainBegan = performance.now()
     }
-    const { drain } = sourceType(this.#plan.source.engine)
+    const { drain } = this.#type
     if (drain === 'nothing' || received === 0 || performance.now() - this.#drainBegan > DRAIN_MS) return true
     const arrival = this.#batch.seconds[received - 1]! * 1000 + this.#batch.nanoseconds[received - 1]! / 1e6
     // A stamp of the future, beyond the millisecond that the clock leaves out, is from before it was set back: it says nothing.
@@ -178,9 +179,9 @@ function say(text: string, level: NoticeLevel = 'warn'): void {
 
 async function run(plan: PipelinePlan): Promise<void> {
   try {
-    if (sourceType(plan.source.engine).canWait !== true)
-      process.getBuiltinModule('node:v8').setFlagsFromString(LONG_RUN_FLAG)
-    const batch = new FrameBatch(openSharedMemory(plan.slab), sourceType(plan.source.engine).batchRows)
+    const { canWait, batchRows } = sourceType(plan.source.engine)
+    if (canWait !== true) process.getBuiltinModule('node:v8').setFlagsFromString(LONG_RUN_FLAG)
+    const batch = new FrameBatch(openSharedMemory(plan.slab), batchRows, copierOf(plan.slab))
     const pipeline = await Pipeline.create(plan, batch, say)
     await new PipelineWorker(plan, pipeline, batch).run()
   } catch (error) {

@@ -68,8 +68,7 @@ class PacketWriter implements Quarantine {
       if (addressBytes > 0) this.#peers!.writeAddress(batch.peer[row]!, batch.view, addressAt)
       end += front
     }
-    const offset = batch.offset[row]!
-    batch.bytes.copyWithin(end, offset, offset + captured)
+    batch.copy(end, batch.offset[row]!, captured)
     this.#producer.commit(size, batch.seconds[row]!)
   }
 

@@ -70,9 +70,7 @@ export class QueueWriter implements FrameSink {
     this.#series?.count(series, at < 0)
     if (at < 0) return false
     this.#layout.writeRecord(batch.view, at, batch, row, series)
-    const offset = batch.offset[row]!
-    // Source and ring lie in one memory: copyWithin takes 20 ns for 200 bytes, set(subarray()) 45 ns and two objects.
-    batch.bytes.copyWithin(at + this.#layout.headerBytes, offset, offset + captured)
+    batch.copy(at + this.#layout.headerBytes, batch.offset[row]!, captured)
     this.#producer.commit(size, batch.seconds[row]!)
     return true
   }
