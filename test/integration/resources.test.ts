@@ -93,6 +93,19 @@ it('--report - is one JSON object on standard output, and with --quiet nothing i
   })
 })
 
+it('collects also where the address space is limited, so that WebAssembly has no memory to copy in', async () => {
+  const running = await startCollector([...LOOPBACK, '--out', `pcap:${folder}/out.pcap`], {
+    cwd: folder,
+    under: ['prlimit', `--as=${6 * 2 ** 30}`, '--'],
+  })
+  collector = running
+  await send(numberedDatagrams(50), running.ports[0]!)
+  expect(await running.stop()).toBe(0)
+  expectBalance(running.report())
+  const numbers = framesOf(`${folder}/out.pcap`).map((frame) => numberOf(frame.bytes))
+  expect(numbers).toEqual(Array.from({ length: 50 }, (_, number) => number))
+})
+
 it('reopening files again and again leaks no descriptor', async () => {
   const file = join(folder, 'out.pcap')
   const running = await startCollector([...LOOPBACK, '--out', `pcap:${file}`])
