@@ -13,7 +13,7 @@ import {
   tunnelCaptures,
 } from '../support/oracle.ts'
 import { requires, SHARED_CAPTURES, unmet } from '../support/requirements.ts'
-import { fieldsOf, framesOf } from '../support/tshark.ts'
+import { type Frame, framesOf } from '../support/tshark.ts'
 
 /** Captures on ports that belong to no encapsulation by convention. */
 const LISTEN: Record<string, string[]> = {
@@ -92,6 +92,10 @@ function sha256(hex: string): string {
   return createHash('sha256').update(Buffer.from(hex, 'hex')).digest('hex')
 }
 
+function timeOf({ seconds, nanoseconds }: Frame): string {
+  return `${seconds}.${String(nanoseconds).padStart(9, '0')}`
+}
+
 describe('captures of other projects', () => {
   const it = requires('build', 'shared-captures', 'tshark')
   const paths = unmet('shared-captures').length > 0 ? ['(none)'] : tunnelCaptures()
@@ -110,10 +114,8 @@ describe('captures of other projects', () => {
     expect(frames.map((frame, i) => sha256(asInTunnel(frame.bytes, expected[i])))).toEqual(
       expected.map((frame) => frame.sha256),
     )
-    const times = fieldsOf(file, ['frame.time_epoch'])
-    const arrived = expected.map((frame) => times[frame.frameNumber - 1]![0])
-    const stamped = frames.map((frame) => `${frame.seconds}.${String(frame.nanoseconds).padStart(9, '0')}`)
-    expect(stamped).toEqual(arrived)
+    const outer = framesOf(file)
+    expect(frames.map(timeOf)).toEqual(expected.map((frame) => timeOf(outer[frame.frameNumber - 1]!)))
     const ids: Record<string, number> = {}
     for (const { tunnelId = 0 } of expected) ids[String(tunnelId)] = (ids[String(tunnelId)] ?? 0) + 1
     expect(report.vnis).toEqual(ids)

@@ -9,6 +9,7 @@ import type { FileCalls } from '../../src/pcap-writer/destination.ts'
 import { PathTemplate } from '../../src/pcap-writer/path-template.ts'
 import { PcapFormat } from '../../src/pcap-writer/pcap-format.ts'
 import type { RecordFormat } from '../../src/pcap-writer/record-format.ts'
+import { framesOf } from '../support/tshark.ts'
 import { type Frame, frame } from './records.frames.ts'
 
 /** The frames' records one behind the other, in shared memory as in the collector. */
@@ -121,9 +122,9 @@ export function tcpdump(path: string): string[] {
   )
 }
 
-/** The sequence numbers of the frames in a file, as tshark finds them. */
+/** The sequence numbers of the frames in a file, where frame() puts them. */
 export function sequences(path: string): number[] {
-  return tshark(path, 'data.data').map((hex) => Number.parseInt(hex.slice(0, 8), 16))
+  return framesOf(path).map(({ bytes }) => Number.parseInt(bytes.slice(28, 36), 16))
 }
 
 function lines(text: string): string[] {

@@ -20,12 +20,14 @@ export interface Asked {
  * not the kernel can do that. Undefined where it asked for nothing: it did not understand its words.
  */
 export function askKernel(argv: readonly string[], setup: string): Asked | undefined {
-  const trace = 'exec strace -qq -o "|cat >&2" -e trace=sendmsg -e write=all "$@"'
-  const { status, stderr } = spawnSync('unshare', ['--net', 'sh', '-c', `${setup}\n${trace}`, 'sh', ...argv], {
+  // A channel of its own: amid what the tool says on standard error, a message could not be read.
+  const trace = 'exec strace -qq -o "|cat >&3" -e trace=sendmsg -e write=all "$@"'
+  const { status, stderr, output } = spawnSync('unshare', ['--net', 'sh', '-c', `${setup}\n${trace}`, 'sh', ...argv], {
     encoding: 'utf8',
     timeout: 20_000,
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
   })
-  const messages = stderr
+  const messages = output[3]!
     .split(/^ \* \d+ bytes in buffer \d+$/m)
     .slice(1)
     .map(bytesOf)

@@ -86,6 +86,8 @@ function isOnPath(tool: string): boolean {
 const checks = new Map<Need, () => boolean>([
   ...TOOLS.map((tool): [Need, () => boolean] => [tool, () => isOnPath(tool)]),
   ['linux', () => process.platform === 'linux'],
+  // framesOf reads with editcap, which comes with tshark.
+  ['tshark', () => isOnPath('tshark') && isOnPath('editcap')],
   ['root', () => process.getuid?.() === 0],
   ['namespaces', () => isOnPath('ip') && spawnSync('unshare', ['-n', 'true']).status === 0],
   ['python', () => isOnPath('python3')],

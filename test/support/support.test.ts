@@ -1,10 +1,13 @@
 import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { expectBalance, type Report } from './collector.ts'
 import { joinedNamespaces, type NamespacePair } from './namespaces.ts'
 import { expectedFrames, GOLDEN, goldenCaptures, goldenFrames, tunnelCaptures } from './oracle.ts'
 import { requires, SHARED_CAPTURES, unmet } from './requirements.ts'
-import { framesOf, output } from './tshark.ts'
+import { type Frame, framesOf, output } from './tshark.ts'
 
 describe('namespaces', () => {
   const it = requires('root', 'namespaces', 'ethtool')
@@ -44,17 +47,54 @@ describe('namespaces', () => {
   })
 })
 
-requires(
-  'tshark',
-  'capinfos',
-  'shared-captures',
-)('framesOf gives as many packets and bytes as capinfos counts', () => {
-  const file = `${SHARED_CAPTURES}/plain/emix.pcap`
-  const frames = framesOf(file)
-  const counts = output('capinfos', '-T', '-r', '-M', '-c', '-d', file).trim().split('\t')
-  expect([frames.length, frames.reduce((sum, frame) => sum + frame.wireLength, 0)]).toEqual(counts.slice(1).map(Number))
-  for (const frame of frames) expect(frame.bytes.length).toBe(2 * frame.captured)
+describe('framesOf', () => {
+  requires(
+    'tshark',
+    'capinfos',
+    'shared-captures',
+  )('gives as many packets and bytes as capinfos counts', () => {
+    const file = `${SHARED_CAPTURES}/plain/emix.pcap`
+    const frames = framesOf(file)
+    const counts = output('capinfos', '-T', '-r', '-M', '-c', '-d', file).trim().split('\t')
+    const bytes = frames.reduce((sum, frame) => sum + frame.wireLength, 0)
+    expect([frames.length, bytes]).toEqual(counts.slice(1).map(Number))
+    for (const frame of frames) expect(frame.bytes.length).toBe(2 * frame.captured)
+  })
+
+  requires('tshark', 'mergecap')(
+    'gives what tshark shows, also of packets that a snap length cut or of several link types',
+    () => {
+      const folder = mkdtempSync(join(tmpdir(), 'support-'))
+      try {
+        const mixed = join(folder, 'mixed.pcapng')
+        const bare = join(folder, 'bare.pcap')
+        output('editcap', '-F', 'nsecpcap', '-T', 'rawip', '-C', '14', `${GOLDEN}kernel-ipv4.pcap`, bare)
+        output('mergecap', '-F', 'pcapng', '-w', mixed, bare, `${GOLDEN}snap-length.pcap`)
+        const frames = framesOf(mixed)
+        expect(frames.length).toBeGreaterThan(10)
+        expect(frames.some(({ captured, wireLength }) => captured < wireLength)).toBe(true)
+        expect(frames).toEqual(shownByTshark(mixed))
+        const [whole, broken] = [readFileSync(mixed), join(folder, 'broken.pcapng')]
+        writeFileSync(broken, whole.subarray(0, whole.length - 1))
+        expect(() => framesOf(broken)).toThrow('cut short')
+      } finally {
+        rmSync(folder, { recursive: true, force: true })
+      }
+    },
+  )
 })
+
+function shownByTshark(file: string): Frame[] {
+  const lines = output('tshark', '-n', '-r', file, '-T', 'ek', '-x', '-J', 'frame').split('\n')
+  return lines
+    .filter((line) => line.includes('"layers"'))
+    .map((line) => {
+      const { frame, frame_raw: bytes } = JSON.parse(line).layers
+      const [seconds, nanoseconds] = frame.frame_frame_time_epoch.split('.').map(Number)
+      const [captured, wireLength] = [Number(frame.frame_frame_cap_len), Number(frame.frame_frame_len)]
+      return { seconds, nanoseconds, captured, wireLength, bytes }
+    })
+}
 
 const BALANCED: Report = {
   received: 10,

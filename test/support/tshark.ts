@@ -1,4 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { endianness } from 'node:os'
 
 /** One packet as tshark reads it. */
 export interface Frame {
@@ -10,34 +11,42 @@ export interface Frame {
   bytes: string
 }
 
-interface EkFrame {
-  layers?: {
-    /** Absent from a packet of no bytes. */
-    frame_raw?: string
-    frame: { frame_frame_time_epoch: string; frame_frame_cap_len: string; frame_frame_len: string }
-  }
-}
-
 /** Runs a tool and gives its standard output; throws with its standard error when it fails. */
 export function output(tool: string, ...args: string[]): string {
   return execFileSync(tool, args, { encoding: 'utf8', maxBuffer: 1 << 30, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
-/** Every packet of a capture file, by tshark; Ethernet's dissector is off, which is several times faster. */
+const FILE_HEADER_BYTES = 24
+const RECORD_HEADER_BYTES = 16
+
+/**
+ * Every packet of a capture file, as tshark reads it: editcap has the same reader, and writes what that gives as plain pcap. It starts
+ * without a dissector, which is twenty times faster.
+ */
 export function framesOf(file: string): Frame[] {
-  const lines = output('tshark', '-n', '-r', file, '--disable-protocol', 'eth', '-T', 'ek', '-x', '-J', 'frame')
+  // One link type for all packets, whatever theirs are: a pcap file can have no more, and nobody looks at it here.
+  const asPcap = ['-F', 'nsecpcap', '-T', 'ether', file, '-']
+  const { status, stdout, stderr, error } = spawnSync('editcap', asPcap, { maxBuffer: 1 << 30 })
+  // Of a file that breaks off it complains, and then ends with 0.
+  if (status !== 0 || stderr.length > 0) throw error ?? new Error(String(stderr))
+  return recordsOf(stdout)
+}
+
+/** The records of a pcap file with nanoseconds in this machine's own byte order; none in a file of no bytes. */
+function recordsOf(pcap: Buffer): Frame[] {
+  const number = (at: number): number => (endianness() === 'LE' ? pcap.readUInt32LE(at) : pcap.readUInt32BE(at))
   const frames: Frame[] = []
-  for (const line of lines.split('\n')) {
-    if (!line.includes('"layers"')) continue
-    const { frame_raw = '', frame } = (JSON.parse(line) as EkFrame).layers!
-    const [seconds, fraction] = frame.frame_frame_time_epoch.split('.')
+  for (let at = FILE_HEADER_BYTES; at < pcap.length; ) {
+    const captured = number(at + 8)
+    const begin = at + RECORD_HEADER_BYTES
     frames.push({
-      seconds: Number(seconds),
-      nanoseconds: Number(fraction),
-      captured: Number(frame.frame_frame_cap_len),
-      wireLength: Number(frame.frame_frame_len),
-      bytes: frame_raw,
+      seconds: number(at),
+      nanoseconds: number(at + 4),
+      captured,
+      wireLength: number(at + 12),
+      bytes: pcap.toString('hex', begin, begin + captured),
     })
+    at = begin + captured
   }
   return frames
 }
