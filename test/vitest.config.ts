@@ -4,10 +4,15 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     root: new URL('..', import.meta.url).pathname,
-    include: ['test/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    // Two cores, and integration tests that measure losses: files run one after another.
-    fileParallelism: false,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'together', include: ['test/**/*.test.ts'], exclude: ['test/alone/**'], maxWorkers: 2 },
+      },
+      // Floods of which nothing may be lost, paces, and looks at the whole machine: behind all others, file by file.
+      { extends: true, test: { name: 'alone', include: ['test/alone/*.test.ts'], fileParallelism: false } },
+    ],
   },
 })

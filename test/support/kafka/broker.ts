@@ -1,4 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -146,6 +147,9 @@ export class KafkaBroker extends TestCluster {
       'group.initial.rebalance.delay.ms': '0',
       'group.min.session.timeout.ms': '1000',
       'auto.create.topics.enable': 'false',
+      // A broker that was killed may not come back before its last session has timed out: 9 s by default.
+      'broker.session.timeout.ms': '3000',
+      'broker.heartbeat.interval.ms': '500',
       ...this.#options.properties,
     }
     const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`)
@@ -157,10 +161,16 @@ export class KafkaBroker extends TestCluster {
   }
 }
 
+/** Below those that the kernel gives to sockets that ask for any (ip_local_port_range): it could do so before the broker is there. */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
+  for (;;) {
+    const port = randomInt(20_000, 32_000)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) =>
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)),
+    )
+    if (!isFree) continue
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
 }

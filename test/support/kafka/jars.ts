@@ -25,6 +25,8 @@ function resolveClasspath(): string | undefined {
   }
   mkdirSync(CACHE, { recursive: true })
   const goal = ['dependency:build-classpath', `-Dmdep.outputFile=${file}`, '-Dmdep.regenerateFile=true']
-  const { status } = spawnSync('mvn', ['-B', '-q', '-f', POM, ...goal], { timeout: LIMIT_MS })
+  // Test files run side by side: one fetches, and the others wait for it.
+  const fetch = [join(CACHE, 'lock'), 'mvn', '-B', '-q', '-f', POM, ...goal]
+  const { status } = spawnSync('flock', fetch, { timeout: LIMIT_MS })
   return status === 0 ? readFileSync(file, 'utf8') : undefined
 }
