@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { parentPort } from 'node:worker_threads'
 import { toFailureMessage } from '../config/terms/failure.ts'
-import { systemCallsUnavailable } from '../dgram-extended/libc.ts'
 import { copierOf, openSharedMemory } from '../dgram-extended/shared-memory.ts'
 import { FrameBatch } from '../frames/frame-batch.ts'
 import { sourceType } from '../sources/registry.ts'
@@ -189,6 +188,6 @@ async function run(plan: PipelinePlan): Promise<void> {
   }
 }
 
+// No native code before there is a plan: an error in the command line terminates the worker, and Node aborts when that
+// comes while it loads some (tried: one start in 25).
 parentPort!.once('message', (plan: PipelinePlan) => void run(plan))
-// Now, as the main thread still reads the command line: nothing is received without, and loading takes 10 ms.
-systemCallsUnavailable()
