@@ -1,5 +1,6 @@
 import { isKafka, networkListeners } from '../config/listen.ts'
 import type { CollectOptions } from '../config/schema.ts'
+import { giveFreedMemoryBack } from '../dgram-extended/malloc.ts'
 import { type ChosenEngine, liveEngine } from '../sources/registry.ts'
 import { createLogger } from './logger.ts'
 import { type Reread, reloadOf } from './reload.ts'
@@ -14,6 +15,7 @@ const ONLY_KAFKA: ChosenEngine = { engine: 'kafka' }
  * configuration again, where it comes from a file.
  */
 export async function collect(options: CollectOptions, read?: () => CollectOptions): Promise<number> {
+  giveFreedMemoryBack()
   const log = createLogger(options.quiet ? 'warn' : options.logLevel)
   const { buffer, interface: named } = options
   const kafka = options.listen.find(isKafka)

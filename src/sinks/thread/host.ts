@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import { Failure, type FailureMessage, toFailureMessage } from '../../config/terms/failure.ts'
 import { Bell, createBell } from '../../frames/bell.ts'
-import { closeRecordQueue, createRecordQueue } from '../../frames/record-queue.ts'
+import { closeRecordQueue, createRecordQueue, recycleRecordQueue } from '../../frames/record-queue.ts'
 import type { LaneContext, OpenSink, SinkContext } from '../sink.ts'
 import { OverflowNotice } from './overflow-notice.ts'
 import {
@@ -160,8 +160,11 @@ class SinkThreadHost<Options> implements OpenSink {
     })
   }
 
-  #drained({ lane, frames }: Drained): void {
-    this.#lanes.get(lane)?.context.drained(frames)
-    this.#lanes.delete(lane)
+  #drained({ lane: id, frames }: Drained): void {
+    const known = this.#lanes.get(id)
+    if (known === undefined) return
+    this.#lanes.delete(id)
+    known.context.drained(frames)
+    recycleRecordQueue(known.lane.queue)
   }
 }
