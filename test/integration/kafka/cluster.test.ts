@@ -11,23 +11,14 @@ import { freshTopic } from '../../support/kafka/topic.ts'
 import { requires, unmet } from '../../support/requirements.ts'
 import { numberedDatagrams, numberOf, send } from '../../support/sender.ts'
 import { until } from '../../support/waiting.ts'
-import { outageOfAMinute } from './outage.ts'
 
 const GOLDEN = new URL('../../golden/', import.meta.url).pathname
 const LIMIT_MS = 120_000
-const OUTAGE_LIMIT_MS = 240_000
 const it = requires('build', 'own-kafka', 'kcat', 'openssl', 'tshark')
 const folder = mkdtempSync(join(tmpdir(), 'cluster-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-// The other tests of this file go on meanwhile, with brokers of their own.
-it.concurrent(
-  'a broker is gone for a minute, another hangs as long: frames wait, then arrive once and in order, and at readers at least once',
-  outageOfAMinute,
-  OUTAGE_LIMIT_MS,
-)
-
-describe.concurrent('a cluster of two', () => {
+describe('a cluster of two', () => {
   const brokers: KafkaBroker[] = []
   const running: Collector[] = []
   beforeAll(async () => {
@@ -90,7 +81,7 @@ describe.concurrent('a cluster of two', () => {
   )
 })
 
-describe.concurrent('a broker that asks who is there', () => {
+describe('a broker that asks who is there', () => {
   const PASSWORD = 'zx81-not-to-be-seen'
   let broker: KafkaBroker
   let saslPort: number
