@@ -147,6 +147,8 @@ export class KafkaBroker extends TestCluster {
       'group.initial.rebalance.delay.ms': '0',
       'group.min.session.timeout.ms': '1000',
       'auto.create.topics.enable': 'false',
+      // Frames from old captures are older than the week that a topic keeps: 30 s after its start the broker would take them away.
+      'log.retention.ms': '-1',
       // A broker that was killed may not come back before its last session has timed out: 9 s by default.
       'broker.session.timeout.ms': '3000',
       'broker.heartbeat.interval.ms': '500',
