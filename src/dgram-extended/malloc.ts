@@ -12,8 +12,8 @@ const SPARE_BYTES = 65_536
 const ARENAS = 2
 
 /**
- * Has glibc's malloc give freed memory back to the kernel (mallopt(3)). By default each thread has an arena that keeps
- * what it once needed: where sinks and workers come and go for an hour, 110 MiB that nobody used (of 330 resident).
+ * Has glibc's malloc give freed memory back to the kernel (mallopt(3)). By default each large block that is freed raises what
+ * it keeps, in an arena for each thread: where sinks and workers come and go for an hour, 110 MiB that nobody used (of 330 resident).
  * Other C libraries have no such call, and need none.
  */
 export function giveFreedMemoryBack(): void {
