@@ -5,12 +5,9 @@ import { allocateSharedMemory, copierOf, openSharedMemory } from '../../src/dgra
 const SIZE = 3 * 65_536 + 100
 const handle = allocateSharedMemory(SIZE)
 const bytes = new Uint8Array(openSharedMemory(handle))
-const plain = new SharedArrayBuffer(SIZE)
 
-it.each([
-  ['in mapped memory', bytes, copierOf(handle)],
-  ['in a SharedArrayBuffer', new Uint8Array(plain), copierOf(plain)],
-])('copies %s what was there, and nothing beside it', (_where, memory, copy) => {
+it('copies what was there, and nothing beside it', () => {
+  const copy = copierOf(handle)!
   for (const [to, from, length] of [
     [7, 100_001, 1],
     [70_003, 3, 1400],
@@ -20,15 +17,19 @@ it.each([
     [0, SIZE - 65_535, 65_535],
     [12, 40, 0],
   ] as const) {
-    memory.set(randomBytes(SIZE))
-    const expected = Buffer.from(memory)
-    expected.set(Buffer.from(memory.slice(from, from + length)), to)
+    bytes.set(randomBytes(SIZE))
+    const expected = Buffer.from(bytes)
+    expected.set(Buffer.from(bytes.slice(from, from + length)), to)
     copy(to, from, length)
-    expect(expected.equals(memory)).toBe(true)
+    expect(expected.equals(bytes)).toBe(true)
   }
 })
 
 it('throws where the memory ends, rather than write behind it', () => {
-  const copy = copierOf(allocateSharedMemory(65_536))
+  const copy = copierOf(allocateSharedMemory(65_536))!
   expect(() => copy(65_530, 0, 7)).toThrow()
+})
+
+it('leaves a SharedArrayBuffer to copyWithin', () => {
+  expect(copierOf(new SharedArrayBuffer(SIZE))).toBeUndefined()
 })
