@@ -1,7 +1,7 @@
 import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { closeRecordQueue } from '../../src/frames/record-queue.ts'
+import { closeRecordQueue, recycleRecordQueue } from '../../src/frames/record-queue.ts'
 import { Queue } from './queue.ts'
 
 test('records come out as segments, in order, with what is said of them', () => {
@@ -216,4 +216,19 @@ test('a consumer that waits in its event loop is woken by what is published, and
   } finally {
     clearInterval(alive)
   }
+})
+
+test('a queue that is over lends its control words to the next, which begins as any other', () => {
+  const first = new Queue(1000)
+  for (let i = 0; i < 30; i++) first.put(i, 20)
+  first.producer.close()
+  while (first.take() !== undefined);
+  recycleRecordQueue(first.wiring)
+  const second = new Queue(1000)
+  expect(second.wiring.control).toBe(first.wiring.control)
+  expect([second.consumer.closed(), second.take()]).toEqual([false, undefined])
+  second.put(7, 20, 3, 9)
+  second.producer.publish()
+  expect(second.take()).toEqual({ records: ['7/20'], frames: 1, series: 3, lastSecond: 9 })
+  expect(new Queue(1000).wiring.control).not.toBe(second.wiring.control)
 })
