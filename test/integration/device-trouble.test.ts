@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chmodSync, statSync } from 'node:fs'
+import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, expect } from 'vitest'
 import { type Collector, expectBalance, startCollector } from '../support/collector.ts'
 import { NOBODY, runCommand } from '../support/command.ts'
@@ -105,6 +106,37 @@ it.each([
     expect(trouble.every(({ level }) => level === 'error')).toBe(true)
   },
 )
+
+it.each([
+  ['tap:ids0', () => {}, () => ip('link', 'del', 'ids0'), () => {}],
+  ['interface:eth1', addCable, () => ip('link', 'set', 'eth1', 'down'), () => ip('link', 'set', 'eth1', 'up')],
+])('%s is taken up again also where frames are farther apart than attempts', async (out, make, harm, mend) => {
+  make()
+  const running = await startCollector(['--listen', 'vxlan://127.0.0.1:0', '--out', out])
+  collector = running
+  const sendOne = () => send(numberedDatagrams(1), running.ports[0]!)
+  const sink = async () => (await running.statistics()).sinks[0]!
+  await until('frames come out', async () => {
+    await sendOne()
+    return (await sink()).written > 0
+  })
+  harm()
+  await until('frames are lost', async () => {
+    await sendOne()
+    return ((await sink()).dropped['sink-error'] ?? 0) > 0
+  })
+  mend()
+  const before = (await sink()).dropped['sink-error']!
+  for (let i = 0; i < 10; i++) {
+    await setTimeout(150)
+    await sendOne()
+  }
+  expect(await running.stop()).toBe(0)
+  const report = running.report()
+  expectBalance(report)
+  // What came within the first attempts, and a device that was just made may be there before its link is.
+  expect(report.sinks[0]!.dropped['sink-error']! - before).toBeLessThan(5)
+})
 
 it('frames above the MTU of an interface have a reason of their own', () => {
   addCable()

@@ -102,7 +102,8 @@ export class DeviceSender implements Sender {
   commit(): void {}
 
   tick(): void {
-    if (this.#outage.isDue) this.#revive()
+    // A device that is still open is tried by the next frame: frames may be farther apart than attempts.
+    if (this.#port === undefined && this.#outage.isDue) this.#revive()
   }
 
   reopen(): void {}
@@ -220,9 +221,8 @@ export class DeviceSender implements Sender {
     return !this.#outage.isOn || (this.#outage.isDue && this.#revive())
   }
 
-  /** Whether the device can be tried again. */
+  /** Whether the device can be tried again. Once it can, the next attempt is the next frame's. */
   #revive(): boolean {
-    this.#outage.retried()
     if (this.#port !== undefined) return true
     try {
       this.#port = this.#target.open(this.#thread.slab)
@@ -230,6 +230,7 @@ export class DeviceSender implements Sender {
       this.#limit = this.#target.frameLimit()
       return true
     } catch {
+      this.#outage.retried()
       return false
     }
   }
