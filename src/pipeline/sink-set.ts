@@ -44,6 +44,8 @@ export class SinkSet {
   readonly #leaving: Map<RunningSink, Promise<void>> = new Map()
   /** By name: what those counted that have ended. */
   readonly #gone: Map<string, SinkCounters> = new Map()
+  /** Opened by the SIGHUP that is being carried out, whose call for other files is not for them. */
+  #justOpened: readonly RunningSink[] = []
   #isHurried = false
 
   constructor(context: SinkSetContext) {
@@ -97,8 +99,9 @@ export class SinkSet {
   }
 
   /** These are the sinks from now on; workers have still to be told. */
-  adopt({ sinks, choices }: SinkChange): void {
+  adopt({ sinks, added, choices }: SinkChange): void {
     this.#sinks = [...sinks]
+    this.#justOpened = added
     for (const [i, { wanted, filter }] of choices.entries()) sinks[i]!.choice = { wanted, filter }
   }
 
@@ -130,7 +133,8 @@ export class SinkSet {
   }
 
   reopen(): void {
-    for (const sink of this.#all) sink.open.reopen()
+    for (const sink of this.#all) if (!this.#justOpened.includes(sink)) sink.open.reopen()
+    this.#justOpened = []
   }
 
   /** No worker has begun: what was made for the sinks is taken away again. */

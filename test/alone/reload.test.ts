@@ -243,6 +243,9 @@ it('a sink that cannot be had refuses the whole configuration, and what was open
     { sink: `pcap:${folder}/new.pcap`, written: 10, offered: 10 },
     { sink: 'null', written: 10, offered: 10 },
   ])
+  // The SIGHUP that brought the sink asks only those before it for another file.
+  expect(numbersRead(join(folder, 'new.pcap'))).toHaveLength(10)
+  expect(existsSync(join(folder, 'new-1.pcap'))).toBe(false)
   expect(collector.log.find(({ added }) => added !== undefined)).toMatchObject({
     added: [`pcap:${folder}/new.pcap`],
     removed: ['null'],
