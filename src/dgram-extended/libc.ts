@@ -112,7 +112,8 @@ export function systemCallsUnavailable(): string | undefined {
     libc()
     return undefined
   } catch (error) {
-    return error instanceof Error ? error.message : String(error)
+    // Of a module that is missing Node tells in further lines who asked for it.
+    return error instanceof Error ? error.message.split('\n')[0] : String(error)
   }
 }
 

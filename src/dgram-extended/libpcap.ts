@@ -1,5 +1,4 @@
-import { createRequire } from 'node:module'
-import { systemCallsUnavailable } from './libc.ts'
+import { loadKoffi } from './libc.ts'
 
 /** One instruction of a classic BPF program, as <pcap/bpf.h> has it (struct bpf_insn). */
 export interface FilterInstruction {
@@ -115,10 +114,7 @@ function readInstruction(view: DataView, at: number): FilterInstruction {
 }
 
 function load(): Libpcap {
-  const unavailable = systemCallsUnavailable()
-  if (unavailable !== undefined) throw new LibpcapMissingError(unavailable)
-  // require, not import: where koffi is absent this folder must still load.
-  const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi')
+  const koffi = loadKoffi()
   let reason = ''
   for (const name of FILE_NAMES) {
     try {

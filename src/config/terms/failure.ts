@@ -49,9 +49,11 @@ function isMissingModule(error: unknown): error is Error {
 }
 
 function missingPart({ message }: Error): FailureMessage {
-  return {
-    exitCode: EXIT_UNAVAILABLE,
-    what: `Part of the program is missing: ${message.split('\n')[0]}.`,
-    mend: 'Build it again (npm run build), or install it again.',
-  }
+  const { exitCode, message: what, mend } = partMissing(message.split('\n')[0]!)
+  return { exitCode, what, mend }
+}
+
+export function partMissing(which: string): Failure {
+  const mend = 'Build it again (npm run build), or install it again.'
+  return new Failure(EXIT_UNAVAILABLE, `Part of the program is missing: ${which}.`, mend)
 }
