@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+
 /** Copies `bytes` bytes from place `from` to place `to` of one memory; the ranges may overlap. Allocates nothing. */
 export type MemoryCopy = (to: number, from: number, bytes: number) => void
 
@@ -41,13 +43,23 @@ function name(text: string): number[] {
   return [text.length, ...Buffer.from(text)]
 }
 
-/** At least so many bytes; undefined where there is no address space for them, or no WebAssembly. */
+/** At least so many bytes; undefined where address space is not to be had without end, or no WebAssembly. */
 export function allocateWasmMemory(bytes: number): WasmMemory | undefined {
   const pages = Math.ceil(bytes / WASM_PAGE_BYTES)
+  if (isAddressSpaceLimited()) return undefined
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true })
   } catch {
     return undefined
+  }
+}
+
+/** V8 reserves 10 GiB around the memory: it may get them, and a thread that starts later then none, which ends the process. */
+function isAddressSpaceLimited(): boolean {
+  try {
+    return !/^Max address space +unlimited/m.test(readFileSync('/proc/self/limits', 'latin1'))
+  } catch {
+    return true
   }
 }
 
