@@ -19,6 +19,7 @@ import { ARGUMENTS, type ExtcapRequest, extcap } from './extcap.ts'
 import { helpAfter } from './help.ts'
 import { writeToStandardError } from './logger.ts'
 import type { Given } from './option-file.ts'
+import { refuseEmpty } from './reload.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { version } from './version.ts'
 
@@ -57,8 +58,12 @@ export function createProgram(exit: (code: number) => void): Command {
     .action(async ([word]: string[], flags: Given) => {
       if (word !== undefined) refuseCommand(program, word)
       const settings = settingsOf(program, flags)
-      const read = () => collectOptionsOf(settingsOf(program, flags))
-      exit(await collect(collectOptionsOf(settings), settings.file === undefined ? undefined : read))
+      const { file } = settings
+      const read = () => {
+        if (file !== undefined) refuseEmpty(file)
+        return collectOptionsOf(settingsOf(program, flags))
+      }
+      exit(await collect(collectOptionsOf(settings), file === undefined ? undefined : read))
     })
   addCollectOptions(program).addHelpText('after', helpAfter)
   addDecap(program, exit)

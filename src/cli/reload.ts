@@ -1,7 +1,8 @@
+import { statSync } from 'node:fs'
 import type { Logger } from 'pino'
 import type { CollectOptions } from '../config/schema.ts'
 import type { SinkText } from '../config/sink-wish.ts'
-import { toFailureMessage } from '../config/terms/failure.ts'
+import { EXIT_CONFIGURATION, Failure, toFailureMessage } from '../config/terms/failure.ts'
 import { kebab } from '../config/terms/problem.ts'
 import { compileWish } from '../pipeline/filter-wish.ts'
 import type { Choice } from '../pipeline/plan.ts'
@@ -18,6 +19,14 @@ export interface Reload {
   readonly needRestart: readonly string[]
   /** What is in force then. */
   readonly effective: CollectOptions
+}
+
+/** While somebody writes a file anew it has nothing in it, which would be every default: no --vni, no --allow-from. Throws Failure. */
+export function refuseEmpty(path: string): void {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  if (stat?.isFile() && stat.size === 0) {
+    throw new Failure(EXIT_CONFIGURATION, `${path} is empty.`, 'Write another file, and put it in its place by mv.')
+  }
 }
 
 /** What the configuration says now, compared with what is in force. Throws Failure. */

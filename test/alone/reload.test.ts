@@ -126,6 +126,7 @@ it('a file that is wrong is refused, and the old configuration goes on', async (
   rmSync(config)
   collector.kill('SIGHUP')
   await until('that is said', () => logged('Cannot read the configuration') === 1)
+  await change('', 'a.yaml is empty')
   await sendMore(10, 5)
   expect(await collector.statistics()).toMatchObject({ delivered: 10 })
   await change('vni: 6\nout: "null"\n')
