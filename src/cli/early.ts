@@ -3,7 +3,7 @@ import { EXIT_UNAVAILABLE } from '../config/terms/failure.ts'
 import { startWorkerEarly } from '../pipeline/worker-thread.ts'
 
 /** What runs no pipeline. */
-const OTHER_COMMANDS = ['check', 'demo', 'extcap']
+const OTHER_COMMANDS = ['check', 'demo', 'extcap', 'help']
 const OTHER_OPTIONS = ['-h', '--help', '-V', '--version']
 /** Node reads modules side by side, in each thread: below this it may find no descriptor for one (tried: 110 do not do, 128 do). */
 const FEWEST_FILES = 192

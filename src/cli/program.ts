@@ -49,6 +49,8 @@ export function createProgram(exit: (code: number) => void): Command {
     .exitOverride()
     .allowExcessArguments(false)
     .enablePositionalOptions()
+    // Of itself commander has it only where a program does nothing without a command.
+    .helpCommand(true)
     .showHelpAfterError('See mirror-collector --help.')
     .configureOutput({
       writeErr: writeToStandardError,
@@ -83,7 +85,7 @@ export function createProgram(exit: (code: number) => void): Command {
 
 /** A word in front of all options that is none of the commands: a mistyped one's file and options are not looked at. */
 function refuseCommand(program: Command, word: string): never {
-  const names = program.commands.map((command) => command.name())
+  const names = [...program.commands.map((command) => command.name()), 'help']
   const mend = `There are: ${names.join(', ')}; without one it collects. See mirror-collector --help.`
   throw new Failure(EXIT_USAGE, `There is no command "${word}"${nearestHint(word, names)}.`, mend)
 }

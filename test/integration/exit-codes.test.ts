@@ -50,6 +50,7 @@ describe('usage, 64', () => {
     [['--b\u001b[31m'], "unknown option '--b\\u001b[31m'", 'mirror-collector --help'],
     [['decap', '--headers', '\u001b[31mX', 'x'], "'\\u001b[31mX' is invalid", 'mirror-collector --help'],
     [['nonsense'], 'There is no command "nonsense".', 'decap'],
+    [['helpp'], 'There is no command "helpp"; the nearest is "help".', 'help'],
     [['dekap', 'x.pcap'], 'There is no command "dekap"; the nearest is "decap".', 'mirror-collector --help'],
     [['dekap', 'x.pcap', '--out', 'null'], 'There is no command "dekap"', 'decap'],
     [['--vni', 'abc'], '--vni: "abc" is neither', '100,200-299,!250'],
@@ -109,6 +110,20 @@ describe('nothing wrong, 0', () => {
       }
     },
   )
+})
+
+requires('build').each([
+  ['mirror-collector', []],
+  ['mirror-collector', ['decap']],
+  ['mirror-sender', []],
+  ['mirror-sender', ['up']],
+])('%s help %j is the help of that', (program, words) => {
+  const run = (...args: string[]) =>
+    spawnSync(process.execPath, [new URL(`../../dist/bin/${program}.js`, import.meta.url).pathname, ...args])
+  const asked = run('help', ...words)
+  expect(asked.stderr.toString()).toBe('')
+  expect(asked.status).toBe(0)
+  expect(asked.stdout.toString()).toBe(run(...words, '--help').stdout.toString())
 })
 
 describe('unavailable, 69', () => {
