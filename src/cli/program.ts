@@ -111,7 +111,7 @@ function addCheck(program: Command, exit: (code: number) => void): void {
     .description('the configuration and this machine: what will work, what will not, how to mend it')
     .usage('[options as for collecting]')
     .option('--print', 'show the resulting configuration, as a file for --config, and nothing else')
-    .option('--json', 'the findings as one JSON object')
+    .option('--json', 'the findings, with --print the configuration, as one JSON object')
     .action(async (flags: Given) => {
       refuseMisplaced('check', program.opts())
       const { print, json, ...rest } = flags
@@ -119,7 +119,7 @@ function addCheck(program: Command, exit: (code: number) => void): void {
       const options = collectOptionsOf(settings)
       if (print === true) {
         const { printSettings } = await import('./print-settings.ts')
-        return printSettings(settings, collectTable())
+        return printSettings(settings, collectTable(), json === true)
       }
       const { check } = await import('./check.ts')
       exit(await check(options, json === true))

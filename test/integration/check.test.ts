@@ -143,3 +143,17 @@ it('--print shows the configuration, as a file that means the same', () => {
   const withoutComments = (text: string) => text.replace(/^#.*\n/gm, '')
   expect(withoutComments(again.stdout.toString())).toBe(withoutComments(stdout.toString()))
 })
+
+it('--print --json shows it as one JSON object, which is such a file, too', () => {
+  const args = ['--vni', '1,!2', '--out', `pcap:${folder}/a.pcap?rotate=1h`, ...LISTEN]
+  const { exitCode, stdout } = runCommand(['check', '--print', '--json', ...args])
+  expect(exitCode).toBe(0)
+  expect(JSON.parse(stdout.toString())).toMatchObject({
+    vni: '1,!2',
+    out: [`pcap:${folder}/a.pcap?rotate=1h`],
+    'log-level': 'info',
+  })
+  writeFileSync(join(folder, 'a.json'), stdout)
+  const again = runCommand(['check', '--print', '--json', '--config', join(folder, 'a.json')])
+  expect(JSON.parse(again.stdout.toString())).toEqual(JSON.parse(stdout.toString()))
+})
