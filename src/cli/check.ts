@@ -10,13 +10,14 @@ const MARKS: Readonly<Record<Level, string>> = { ok: 'ok  ', note: 'note', warn:
 
 /**
  * `mirror-collector check [options]`: tries what collecting with these options needs, and shows it on standard output.
- * Returns the exit code that collecting would end with; 0 = it will work, warnings or not.
+ * Returns the exit code that collecting would end with; 0 = it will work, warnings or not. `warnings`: of the settings.
  */
-export async function check(options: CollectOptions, json: boolean): Promise<number> {
+export async function check(options: CollectOptions, warnings: readonly string[], json: boolean): Promise<number> {
   const findings = [
     ...(await listeningItems(options)),
     ...(await sinkItems(options)),
     ...filterItems(options.filter, '--filter'),
+    ...warnings.map((what): Item => ({ level: 'warn', about: 'environment', what: what.replace(/\.$/, '') })),
     ...machineItems(),
   ]
   const exitCode = findings.find(({ level }) => level === 'fail')?.exitCode ?? 0

@@ -11,10 +11,14 @@ import { workersOf } from './workers.ts'
 const ONLY_KAFKA: ChosenEngine = { engine: 'kafka' }
 
 /**
- * `mirror-collector [--listen ...] --out ...`: collects until stopped. Returns the exit code. `read`: reads the
- * configuration again, where it comes from a file.
+ * `mirror-collector [--listen ...] --out ...`: collects until stopped. Returns the exit code. `warnings`: of the
+ * settings. `read`: reads the configuration again, where it comes from a file.
  */
-export async function collect(options: CollectOptions, read?: () => CollectOptions): Promise<number> {
+export async function collect(
+  options: CollectOptions,
+  warnings: readonly string[],
+  read?: () => CollectOptions,
+): Promise<number> {
   giveFreedMemoryBack()
   const log = createLogger(options.quiet ? 'warn' : options.logLevel)
   const { buffer, interface: named } = options
@@ -34,6 +38,7 @@ export async function collect(options: CollectOptions, read?: () => CollectOptio
   const announce = (description: readonly string[]): void => {
     const sinks = options.out.map((sink) => sink.name)
     log.info({ engine, ...(workers > 1 && { workers }), sinks }, `listening on ${description.join(', ')}`)
+    for (const warning of warnings) log.warn(warning)
     if (reason !== undefined) log[reason.level](reason.text)
     const unreachable = unreachableIds(options.vni, listeners)
     // Inside of other tunnels there may be GRE.

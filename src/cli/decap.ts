@@ -5,12 +5,13 @@ import { sinkType } from '../sinks/registry.ts'
 import { createLogger } from './logger.ts'
 import { runPipeline } from './run-pipeline.ts'
 
-/** `mirror-collector decap FILE|- --out ...`: the same pipeline over a capture file. Returns the exit code. */
-export async function decap(options: DecapOptions): Promise<number> {
+/** `mirror-collector decap FILE|- --out ...`: the same pipeline over a capture file. Returns the exit code. `warnings`: of the settings. */
+export async function decap(options: DecapOptions, warnings: readonly string[]): Promise<number> {
   const log = createLogger(options.quiet ? 'error' : options.logLevel)
   const source = { engine: 'file' as const, listeners: options.listen, buffer: 0, file: options.file }
   const { problem, report, stopped } = await runPipeline(source, options, log, (description) => {
     log.debug(`reading ${description.join(', ')}`)
+    for (const warning of warnings) log.warn(warning)
   })
   if (problem !== undefined) {
     throw new Failure(EXIT_IO, problem, 'Everything in front of that place has been delivered.')

@@ -65,7 +65,7 @@ export function createProgram(exit: (code: number) => void): Command {
         if (file !== undefined) refuseEmpty(file)
         return collectOptionsOf(settingsOf(program, flags))
       }
-      exit(await collect(collectOptionsOf(settings), file === undefined ? undefined : read))
+      exit(await collect(collectOptionsOf(settings), settings.warnings, file === undefined ? undefined : read))
     })
   addCollectOptions(program).addHelpText('after', helpAfter)
   addDecap(program, exit)
@@ -100,7 +100,8 @@ function addDecap(program: Command, exit: (code: number) => void): void {
     .action(async (file: string, flags: Given) => {
       refuseMisplaced('decap', program.opts())
       const settings = settingsOf(offline, flags)
-      exit(await decap(parseOptions(decapOptions, { ...withDefaultOut(settings.given), file }, settings)))
+      const options = parseOptions(decapOptions, { ...withDefaultOut(settings.given), file }, settings)
+      exit(await decap(options, settings.warnings))
     })
   addPipelineOptions(offline).addHelpText('after', helpAfter)
 }
@@ -122,7 +123,7 @@ function addCheck(program: Command, exit: (code: number) => void): void {
         return printSettings(settings, collectTable(), json === true)
       }
       const { check } = await import('./check.ts')
-      exit(await check(options, json === true))
+      exit(await check(options, settings.warnings, json === true))
     })
   addCollectOptions(checking).addHelpText('after', helpAfter)
 }

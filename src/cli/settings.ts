@@ -1,4 +1,5 @@
 import type { Option } from 'commander'
+import { nearestName } from '../config/terms/nearest.ts'
 import { kebab, type Origin, problem } from '../config/terms/problem.ts'
 import { type FileOptions, type Given, isRepeated, pathKey, readOptionFile } from './option-file.ts'
 
@@ -7,6 +8,9 @@ const TRUE = ['1', 'true', 'yes', 'on']
 const FALSE = ['0', 'false', 'no', 'off']
 /** These are about the command, and no file has them. */
 const NOT_IN_FILES = ['config', 'version', 'help', 'print', 'json']
+
+/** What Kubernetes sets in every container, behind the prefix, where a service has this program's name. */
+const OF_KUBERNETES = /^(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_[A-Z]+(_(PROTO|PORT|ADDR))?)?)$/
 
 /** What a command may be given, and where. */
 export interface SettingsSource {
@@ -23,6 +27,8 @@ export interface Settings extends Origin {
   readonly given: Given
   /** The file, if one was given. */
   readonly file: string | undefined
+  /** For the log: variables that look like an option's and are none's. */
+  readonly warnings: readonly string[]
 }
 
 /** MIRROR_COLLECTOR_ALLOW_FROM for --allow-from. */
@@ -42,6 +48,7 @@ export function readSettings({ options, fileOptions, flags, environment }: Setti
   return {
     given: { ...file.values, ...variables.values, ...rest },
     file: config as string | undefined,
+    warnings: strangers(environment, [...known, ...mine]),
     problems: [...variables.problems, ...file.problems],
     isCommandLine: ([name]) =>
       isFlag(name) || !(Object.hasOwn(variables.values, name!) || Object.hasOwn(file.values, name!)),
@@ -82,4 +89,15 @@ function fromEnvironment(
       problems.push(`${variableOf(option)}: ${problem(`"${text}" is neither true nor false`, 'Write true or false.')}`)
   }
   return { values, problems }
+}
+
+/** No reason to refuse to run: other programs may set variables that begin alike. */
+function strangers(environment: SettingsSource['environment'], options: readonly Option[]): string[] {
+  const known = ['CONFIG', ...options.map((option) => variableOf(option).slice(PREFIX.length))]
+  return Object.entries(environment).flatMap(([variable, text]) => {
+    const name = variable.slice(PREFIX.length)
+    if (!variable.startsWith(PREFIX) || text === '' || known.includes(name) || OF_KUBERNETES.test(name)) return []
+    const nearest = nearestName(name, known)
+    return `${variable} is no option's variable and is ignored${nearest === undefined ? '' : `; the nearest is ${PREFIX}${nearest}`}.`
+  })
 }

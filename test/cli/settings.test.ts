@@ -97,6 +97,29 @@ test('a variable may name the file, has true and false, one value a line, and is
   })
 })
 
+test('a variable that is no option’s is told, with the nearest; what Kubernetes sets is not', () => {
+  const environment = {
+    MIRROR_COLLECTOR_SNAPLN: '3',
+    MIRROR_COLLECTOR_SNAPLEN: '96',
+    MIRROR_COLLECTOR_COLOUR: 'red',
+    MIRROR_COLLECTOR_VNIS: '',
+    MIRROR_COLLECTOR_CONFIG: '',
+    MIRROR_COLLECTORS: '2',
+    MIRROR_COLLECTOR_PORT: 'udp://10.0.0.1:4789',
+    MIRROR_COLLECTOR_PORT_4789_UDP: 'udp://10.0.0.1:4789',
+    MIRROR_COLLECTOR_PORT_4789_UDP_PROTO: 'udp',
+    MIRROR_COLLECTOR_SERVICE_HOST: '10.0.0.1',
+    MIRROR_COLLECTOR_SERVICE_PORT: '4789',
+    MIRROR_COLLECTOR_SERVICE_PORT_VXLAN: '4789',
+  }
+  const read = readSettings({ options: table, fileOptions: table, flags: {}, environment })
+  expect(read.given).toEqual({ snaplen: '96' })
+  expect(read.warnings).toEqual([
+    "MIRROR_COLLECTOR_SNAPLN is no option's variable and is ignored; the nearest is MIRROR_COLLECTOR_SNAPLEN.",
+    "MIRROR_COLLECTOR_COLOUR is no option's variable and is ignored.",
+  ])
+})
+
 test.each<[string, Given]>([
   ['', {}],
   ['# nothing\n', {}],

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
 import { startCollector } from '../support/collector.ts'
 import { NOBODY, runCommand } from '../support/command.ts'
+import { GOLDEN } from '../support/oracle.ts'
 import { requires } from '../support/requirements.ts'
 
 const it = requires('build', 'linux')
@@ -156,4 +157,22 @@ it('--print --json shows it as one JSON object, which is such a file, too', () =
   writeFileSync(join(folder, 'a.json'), stdout)
   const again = runCommand(['check', '--print', '--json', '--config', join(folder, 'a.json')])
   expect(JSON.parse(again.stdout.toString())).toEqual(JSON.parse(stdout.toString()))
+})
+
+it('a misspelt variable: collecting, decap and check warn, and name the nearest', () => {
+  const told = /MIRROR_COLLECTOR_SNAPLN is no option's .*MIRROR_COLLECTOR_SNAPLEN/
+  const environment = ['env', 'MIRROR_COLLECTOR_SNAPLN=3']
+  const collecting = runCommand([...LISTEN, '--out', 'null', '--duration', '100ms'], environment)
+  expect(collecting.exitCode).toBe(0)
+  expect(collecting.lines[0]).toContain('listening')
+  expect(JSON.parse(collecting.lines[1]!)).toMatchObject({ level: 'warn', msg: expect.stringMatching(told) })
+  const decap = runCommand(['decap', `${GOLDEN}kernel-ipv4.pcap`, '--out', 'null'], environment)
+  expect(decap.exitCode).toBe(0)
+  expect(decap.lines.join('\n')).toMatch(told)
+  const { exitCode, findings } = checked([...LISTEN, '--out', 'null'], environment)
+  expect(exitCode).toBe(0)
+  expect(findings.find(({ about }) => about === 'environment')).toMatchObject({
+    level: 'warn',
+    what: expect.stringMatching(told),
+  })
 })
