@@ -91,6 +91,23 @@ describe('usage, 64', () => {
   })
 })
 
+requires('build', 'script').each([
+  ['--listen vxlan://127.0.0.1:0 --duration 1s', 'pcap:-', 'pcap'],
+  ['--listen vxlan://127.0.0.1:0 --duration 1s', 'pcapng:-?compress=gzip', 'pcapng'],
+  [`decap ${CAPTURE}`, 'pcap:-', 'pcap'],
+  [`decap ${CAPTURE}`, 'pcapng:-', 'pcapng'],
+])('%s --out %s on a terminal: 64, and the terminal gets nothing', (args, out, kind) => {
+  const program = `'${process.execPath}' '${new URL('../../dist/bin/mirror-collector.js', import.meta.url).pathname}'`
+  const report = join(folder, 'report.json')
+  const line = `${program} ${args} --out '${out}' --report '${report}' 2>'${folder}/errors'`
+  const { status, stdout } = spawnSync('script', ['-qefc', line, '/dev/null'], { timeout: 20_000 })
+  const [what, mend, ...more] = readFileSync(join(folder, 'errors'), 'utf8').trimEnd().split('\n')
+  expect({ status, stdout: stdout.toString(), more }).toEqual({ status: 64, stdout: '', more: [] })
+  expect(what).toContain(`--out ${out}: standard output is a terminal`)
+  expect(mend).toContain(`--out ${kind}:- |`)
+  expect(readdirSync(folder)).toEqual(['errors'])
+})
+
 describe('nothing wrong, 0', () => {
   requires('build').each(['-V', '--version'])('%s is the version of the package, on standard output', (option) => {
     const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')

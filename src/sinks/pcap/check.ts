@@ -1,14 +1,23 @@
 import { existsSync, statfsSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { isatty } from 'node:tty'
 import { EXIT_CANNOT_CREATE } from '../../config/terms/failure.ts'
 import { type Finding, failed, mebibytes } from '../../config/terms/finding.ts'
 import { cannotCreate } from '../../pcap-writer/create-errors.ts'
+import { STANDARD_OUTPUT } from '../../pcap-writer/destination.ts'
 import { writeSpeed } from './write-speed.ts'
 
 const SCARCE_BYTES = 1 << 30
 
 export function checkFiles(target: string): Finding {
-  return target === '-' ? { level: 'ok', what: 'standard output' } : checkFolder(target)
+  return target === '-' ? checkStandardOutput() : checkFolder(target)
+}
+
+/** Whoever checks on a terminal may mean to collect into a pipe. */
+function checkStandardOutput(): Finding {
+  if (!isatty(STANDARD_OUTPUT)) return { level: 'ok', what: 'standard output' }
+  const mend = 'Collect into a pipe or a file: a capture is no text, and collecting refuses a terminal.'
+  return { level: 'warn', what: 'standard output, which is a terminal here', mend }
 }
 
 /** The folder of a path, as far as it is fixed; folders with fields in their names are made when they are needed. */

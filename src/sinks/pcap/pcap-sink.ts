@@ -1,4 +1,7 @@
+import { isatty } from 'node:tty'
+import { EXIT_USAGE, Failure } from '../../config/terms/failure.ts'
 import type { Finding } from '../../config/terms/finding.ts'
+import { STANDARD_OUTPUT } from '../../pcap-writer/destination.ts'
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../../wire/link-type.ts'
 import type { OpenSink, SinkContext, SinkType } from '../sink.ts'
@@ -7,8 +10,15 @@ import type { FileOptions } from './file-options.ts'
 import { pcapngFileOptions, pcapngOptions, pcapOptions } from './options.ts'
 import { SeriesTable } from './series-table.ts'
 
-function openFiles(options: FileOptions, context: SinkContext): Promise<OpenSink> {
-  return startSinkThread(
+async function openFiles(options: FileOptions, context: SinkContext): Promise<OpenSink> {
+  if (options.target === '-' && isatty(STANDARD_OUTPUT)) {
+    throw new Failure(
+      EXIT_USAGE,
+      `--out ${context.name}: standard output is a terminal, and a capture is no text.`,
+      `Pipe it: --out ${options.kind}:- | wireshark -k -i -; or name a file: --out ${options.kind}:a.${options.kind}.`,
+    )
+  }
+  return await startSinkThread(
     {
       thread: new URL('./writer-thread.js', import.meta.url),
       pipelineHalf: new URL('./frame-writer.js', import.meta.url),
