@@ -4,7 +4,7 @@ import { cannotCreate, checkFolder } from './create-errors.ts'
 import { type Destination, type FileCalls, type KeepWaiting, SYSTEM_CALLS } from './destination.ts'
 import { errorCode } from './errors.ts'
 import { describeSeries, type SeriesDescription, type SeriesStatistics } from './file-interfaces.ts'
-import { existingFiles, FileNames } from './file-names.ts'
+import { existingFiles, FileNames, without } from './file-names.ts'
 import { FileSlots, type Slot } from './file-slots.ts'
 import { OpenFiles } from './open-files.ts'
 import type { PathTemplate, Series } from './path-template.ts'
@@ -20,6 +20,8 @@ export interface CaptureFilesOptions {
   /** Without it a file goes on until `reopen` or `close`. Streams (standard output, FIFO, device) are not rotated. */
   readonly rotate?: Rotation
   readonly keep?: Keep
+  /** A file that is neither counted nor removed by `keep`, whatever its name: one that is being read. */
+  readonly spare?: string | undefined
   readonly compress?: 'gzip'
   /** Descriptors of files open at a time, 1 or more; 128 by default. A file beyond them is closed and gone on with later. */
   readonly maxOpenFiles?: number
@@ -207,11 +209,11 @@ export class CaptureFiles {
   }
 
   #findEarlierFiles(template: PathTemplate): void {
-    const { keep, events } = this.#options
+    const { keep, spare, events } = this.#options
     if (keep === undefined && !isRotating(this.#rotation)) return
     const earlier = existingFiles(template)
     this.#names?.continueNumbering(earlier)
-    if (keep !== undefined) this.#retention = new Retention(checkedKeep(keep), earlier, events)
+    if (keep !== undefined) this.#retention = new Retention(checkedKeep(keep), without(spare, earlier), events)
   }
 
   /** The slot's file, a new one if a record of that time, length and series does not belong in the present one any more. */

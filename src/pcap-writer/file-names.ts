@@ -11,6 +11,8 @@ export interface ExistingFile {
   readonly number: number
   readonly bytes: number
   readonly modifiedMilliseconds: number
+  /** Device and inode. */
+  readonly identity: string
 }
 
 /** Gives every new file a name that is free. */
@@ -90,6 +92,18 @@ export function existingFiles(template: PathTemplate): ExistingFile[] {
   return found.sort((a, b) => a.modifiedMilliseconds - b.modifiedMilliseconds || a.number - b.number)
 }
 
+/** Those that are not the file at `path`, whatever names and links it has. */
+export function without(path: string | undefined, files: readonly ExistingFile[]): readonly ExistingFile[] {
+  try {
+    if (path === undefined) return files
+    const { dev, ino } = statSync(path)
+    return files.filter(({ identity }) => identity !== `${dev}:${ino}`)
+  } catch {
+    // Nobody can read it, then.
+    return files
+  }
+}
+
 function collect(folder: string, matchers: readonly PathMatcher[], key: string, found: ExistingFile[]): void {
   const [matcher, ...deeper] = matchers
   for (const name of namesIn(folder)) {
@@ -101,7 +115,8 @@ function collect(folder: string, matchers: readonly PathMatcher[], key: string, 
     if (deeper.length > 0) {
       if (kind?.isDirectory()) collect(path, deeper, seriesKey, found)
     } else if (kind?.isFile()) {
-      found.push({ path, seriesKey, number: match.number, bytes: kind.size, modifiedMilliseconds: kind.mtimeMs })
+      const { size: bytes, mtimeMs: modifiedMilliseconds, dev, ino } = kind
+      found.push({ path, seriesKey, number: match.number, bytes, modifiedMilliseconds, identity: `${dev}:${ino}` })
     }
   }
 }

@@ -181,6 +181,7 @@ export class SinkSet {
       log,
       announced,
       live: sourceType(options.source.engine).canWait !== true,
+      input: inputFile(options),
       isLate,
       rawIp: options.ipFrames === 'raw',
       stop: (reason) => {
@@ -229,4 +230,9 @@ export function laneBytes(wish: SinkWish): number {
 function onlyLinkType(type: SinkType<unknown>, options: PipelineOptions): number | undefined {
   if (options.ipFrames === 'ethernet' || type.takesRawIp === 'beside-ethernet') return undefined
   return type.takesRawIp === 'alone' ? LINKTYPE_RAW : LINKTYPE_ETHERNET
+}
+
+/** As a path, also where a shell has opened it. */
+function inputFile({ source }: PipelineOptions): string | undefined {
+  return source.file === '-' ? '/dev/stdin' : source.file
 }

@@ -125,6 +125,8 @@ export interface SinkContext {
   readonly slab: SharedMemoryHandle
   /** Input comes from the network now, not from a file. */
   readonly live: boolean
+  /** The file that is read; absent = none. */
+  readonly input?: string | undefined
   /** It comes while the program runs, by SIGHUP: what it finds taken may be its predecessor's. */
   readonly isLate?: boolean
   /** IP packets that were mirrored without Ethernet come bare. */

@@ -21,6 +21,8 @@ export interface FileOptions {
   readonly precision: 'ns' | 'us'
   readonly rotate: RotateOption | undefined
   readonly keep: KeepOption | undefined
+  /** The file that is read, if one is: `keep` never removes it. */
+  readonly input: string | undefined
   readonly compress: 'gzip' | undefined
   readonly openFiles: number
   /** LINKTYPE_ value of a pcap file's frames. */

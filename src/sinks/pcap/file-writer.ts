@@ -101,6 +101,7 @@ export class FileWriter implements Sender<FileOptions> {
       path: options.target === '-' ? 'stdout' : new PathTemplate(options.target),
       ...(options.rotate && { rotate: options.rotate }),
       ...(options.keep && { keep: options.keep }),
+      spare: options.input,
       ...(options.compress && { compress: options.compress }),
       maxOpenFiles: options.openFiles,
       series: (index) => (hasSeries ? series.describe(index) : { encapsulation: 'all', tunnelId: undefined }),

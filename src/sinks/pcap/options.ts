@@ -80,7 +80,7 @@ export const pcapngOptions = z.strictObject({
   target: path.default(`${PATH_BY_DEFAULT}.pcapng`),
 })
 
-export function pcapngFileOptions(options: z.output<typeof pcapngOptions>): FileOptions {
+export function pcapngFileOptions(options: z.output<typeof pcapngOptions>, input: string | undefined): FileOptions {
   const { target, rotate: when, keep: which, compress } = options
   return {
     kind: 'pcapng',
@@ -88,6 +88,7 @@ export function pcapngFileOptions(options: z.output<typeof pcapngOptions>): File
     precision: 'ns',
     rotate: when,
     keep: which,
+    input,
     compress,
     openFiles: options['open-files'],
     linkType: LINKTYPE_ETHERNET,

@@ -65,6 +65,7 @@ export const pcapSink: SinkType<ReturnType<typeof pcapOptions.parse>> = {
         precision: options.precision,
         rotate: options.rotate,
         keep: options.keep,
+        input: context.input,
         compress: options.compress,
         openFiles: options['open-files'],
         linkType: context.rawIp ? LINKTYPE_RAW : LINKTYPE_ETHERNET,
@@ -81,5 +82,5 @@ export const pcapngSink: SinkType<ReturnType<typeof pcapngOptions.parse>> = {
   keys: KEYS,
   example: 'pcapng:/var/lib/mirror/{encap}-{vni}-%Y%m%d-%H%M%S.pcapng?rotate=1h',
   options: pcapngOptions,
-  open: (options, context) => openFiles(pcapngFileOptions(options), context),
+  open: (options, context) => openFiles(pcapngFileOptions(options, context.input), context),
 }

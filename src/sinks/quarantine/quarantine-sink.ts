@@ -15,7 +15,7 @@ export const quarantineSink: SinkType<ReturnType<typeof pcapngOptions.parse>> = 
       {
         thread: new URL('./writer-thread.js', import.meta.url),
         pipelineHalf: new URL('./packet-writer.js', import.meta.url),
-        options: pcapngFileOptions(options),
+        options: pcapngFileOptions(options, context.input),
         prompt: false,
       },
       context,
