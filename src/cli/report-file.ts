@@ -1,8 +1,12 @@
 import { accessSync, chownSync, closeSync, constants, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { EXIT_CANNOT_CREATE, EXIT_USAGE, Failure } from '../config/terms/failure.ts'
+import { cannotCreate } from '../pcap-writer/create-errors.ts'
 
 const STANDARD_OUTPUT = 1
+const FOR_A_READER = constants.O_WRONLY | constants.O_NONBLOCK
+/** What somebody has removed meanwhile is made again. */
+const AS_MADE = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW
 
 /**
  * Where `--report` goes. A file appears whole or not at all: it is written beside its place, which is tried at the start,
@@ -18,7 +22,14 @@ export class ReportFile {
     if (taken.some((other) => other !== '-' && resolve(other) === resolve(path))) {
       throw new Failure(EXIT_USAGE, `The report would replace ${path}.`, 'Give --report another name.')
     }
-    if (path === '-' || isSpecial(path)) return
+    if (path === '-') return
+    const kind = this.#attempt(() => statSync(path, { throwIfNoEntry: false }))
+    if (path.endsWith('/') || kind?.isDirectory()) {
+      const mend = `Name a file in it: --report ${join(path, 'report.json')}.`
+      throw new Failure(EXIT_CANNOT_CREATE, `Cannot create the report ${path}: it is a folder.`, mend)
+    }
+    // A FIFO or a device is written to as it is.
+    if (kind !== undefined && !kind.isFile()) return
     this.#temporary = `${path}.${process.pid}.tmp`
     this.#attempt(() => closeSync(openSync(this.#temporary!, 'wx', 0o644)))
   }
@@ -28,7 +39,7 @@ export class ReportFile {
     this.#attempt(() => {
       if (this.#path === '-') return writeWhole(STANDARD_OUTPUT, text)
       // Without a reader, opening a FIFO to write would wait for one for ever.
-      const fd = openSync(temporary ?? this.#path, constants.O_WRONLY | constants.O_NONBLOCK)
+      const fd = openSync(temporary ?? this.#path, temporary === undefined ? FOR_A_READER : AS_MADE, 0o644)
       try {
         writeWhole(fd, text)
       } finally {
@@ -61,24 +72,16 @@ export class ReportFile {
     } catch {}
   }
 
-  #attempt(action: () => void): void {
+  #attempt<Result>(action: () => Result): Result {
     try {
-      action()
+      return action()
     } catch (error) {
       this.#tryToDiscard()
-      const reason = error instanceof Error ? error.message : String(error)
-      throw new Failure(
-        EXIT_CANNOT_CREATE,
-        `Cannot write the report: ${reason}`,
-        'Give --report a path that can be written.',
-      )
+      const { message } = cannotCreate(`the report ${this.#path}`, error, dirname(this.#path))
+      const [what = '', mend = ''] = message.split('\n')
+      throw new Failure(EXIT_CANNOT_CREATE, what, mend)
     }
   }
-}
-
-function isSpecial(path: string): boolean {
-  const stat = statSync(path, { throwIfNoEntry: false })
-  return stat !== undefined && !stat.isFile()
 }
 
 function writeWhole(fd: number, text: string): void {

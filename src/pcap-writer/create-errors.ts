@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { CannotCreateError, errorCode } from './errors.ts'
 
@@ -22,8 +22,10 @@ function explain(code: string, folder: string): [string | undefined, string] {
     case 'EEXIST':
       return ['it exists, and files are never overwritten', 'Remove it, or put the time into the name: %Y%m%d-%H%M%S.']
     case 'ENOENT':
+      // Of a folder that is there the kernel says the same where it takes no files, as /proc.
+      return existsSync(folder) ? [`the folder ${folder} takes no files`, 'Choose another folder.'] : missing(folder)
     case 'ENOTDIR':
-      return [`the folder ${folder} does not exist`, `Create it: mkdir -p ${folder}`]
+      return [`${nearestThere(folder)} is no folder`, 'Choose a path below one.']
     case 'EACCES':
     case 'EPERM':
       return ['permission denied', `Let the user that runs this program write to ${folder}.`]
@@ -32,7 +34,19 @@ function explain(code: string, folder: string): [string | undefined, string] {
     case 'ENOSPC':
     case 'EDQUOT':
       return ['no room is left on the disk', 'Make room, or choose a path on another disk.']
+    case 'ENAMETOOLONG':
+      return ['its name is too long', 'Choose a shorter one.']
+    case 'ENXIO':
+      return ['nobody reads it', 'Start its reader first.']
     default:
       return [undefined, 'Choose another path.']
   }
+}
+
+function missing(folder: string): [string, string] {
+  return [`the folder ${folder} does not exist`, `Create it: mkdir -p ${folder}`]
+}
+
+function nearestThere(path: string): string {
+  return existsSync(path) || dirname(path) === path ? path : nearestThere(dirname(path))
 }

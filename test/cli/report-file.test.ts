@@ -43,10 +43,40 @@ test('a folder that is not there is told at the start', () => {
   expect(() => new ReportFile(path, [])).toThrow(expect.objectContaining({ exitCode: EXIT_CANNOT_CREATE }))
 })
 
+test('what stands in its way is told in words, without the name it has until the end', () => {
+  writeFileSync(join(folder, 'file'), '')
+  for (const [path, what] of [
+    ['absent/r.json', `the folder ${folder}/absent does not exist`],
+    ['file/r.json', `${folder}/file is no folder`],
+    ['file/deeper/r.json', `${folder}/file is no folder`],
+    ['', 'it is a folder'],
+    ['absent/', 'it is a folder'],
+    ['r'.repeat(300), 'its name is too long'],
+  ] as const) {
+    expect(() => new ReportFile(`${folder}/${path}`, [])).toThrow(
+      expect.objectContaining({
+        exitCode: EXIT_CANNOT_CREATE,
+        message: `Cannot create the report ${folder}/${path}: ${what}.`,
+      }),
+    )
+  }
+  expect(readdirSync(folder)).toEqual(['file'])
+})
+
+test('a report is written whoever has removed the file that was made for it', () => {
+  const path = join(folder, 'report.json')
+  const report = new ReportFile(path, [])
+  rmSync(join(folder, readdirSync(folder)[0]!))
+  report.write('whole')
+  expect(readFileSync(path, 'utf8')).toBe('whole')
+})
+
 requires('mkfifo')('a FIFO without a reader is an error, not a wait without end', () => {
   const path = join(folder, 'fifo')
   execFileSync('mkfifo', [path])
   const report = new ReportFile(path, [])
-  expect(() => report.write('x')).toThrow(expect.objectContaining({ exitCode: EXIT_CANNOT_CREATE }))
+  expect(() => report.write('x')).toThrow(
+    expect.objectContaining({ exitCode: EXIT_CANNOT_CREATE, message: expect.stringContaining('nobody reads it') }),
+  )
   expect(existsSync(path)).toBe(true)
 })

@@ -225,7 +225,15 @@ describe('cannot create, 73', () => {
     expect(readdirSync(folder)).toEqual([])
     writeFileSync(join(folder, 'there.pcap'), 'precious')
     expectRefusal([...listen, '--out', `pcap:${folder}/there.pcap`], 73, 'never overwritten', '%Y%m%d-%H%M%S')
-    expectRefusal([...listen, '--report', `${folder}/absent/r.json`], 73, 'Cannot write the report', '--report')
+    expectRefusal(
+      [...listen, '--report', `${folder}/absent/r.json`],
+      73,
+      `Cannot create the report ${folder}/absent/r.json: the folder ${folder}/absent does not exist.`,
+      `Create it: mkdir -p ${folder}/absent`,
+    )
+    expectRefusal([...listen, '--report', folder], 73, 'it is a folder', `--report ${folder}/report.json`)
+    expectRefusal([...listen, '--report', `${folder}/there.pcap/r.json`], 73, 'there.pcap is no folder', 'below one')
+    expectRefusal([...listen, '--out', 'pcap:/root/../proc/x.pcap'], 73, '/proc takes no files', 'another folder')
     expect(readdirSync(folder)).toEqual(['there.pcap'])
     expect(readFileSync(join(folder, 'there.pcap'), 'utf8')).toBe('precious')
     socket.close()
@@ -249,7 +257,7 @@ describe('cannot create, 73', () => {
       expectRefusal(out, 73, 'permission denied', `write to ${folder}/closed`, AS_NOBODY)
     }
     const report = ['--listen', 'vxlan://127.0.0.1:0', '--out', 'null', '--report', `${folder}/closed/r.json`]
-    expectRefusal(report, 73, 'Cannot write the report', '--report', AS_NOBODY)
+    expectRefusal(report, 73, 'permission denied', `write to ${folder}/closed`, AS_NOBODY)
     expect(readdirSync(join(folder, 'closed'))).toEqual([])
   })
 })

@@ -102,5 +102,5 @@ it('a report that the user could not put in its place is refused at the start', 
     join(folder, 'report.json'),
   ])
   expect(ended.exitCode).toBe(73)
-  expect(ended.lines.slice(-2)[0]).toContain('Cannot write the report')
+  expect(ended.lines.slice(-2)[0]).toContain('Cannot create the report')
 })

@@ -117,8 +117,8 @@ describe('a file that is there already', () => {
 test.each([
   ['missing/a.pcap', /folder .*missing does not exist.\nCreate it: mkdir -p/],
   ['missing/{vni}.pcap', /folder .*missing does not exist.\nCreate it: mkdir -p/],
-  ['a-file/a.pcap', /does not exist/],
-  [`${'n'.repeat(256)}.pcap`, /ENAMETOOLONG.*\nChoose another path/],
+  ['a-file/a.pcap', /a-file is no folder.\nChoose a path below one/],
+  [`${'n'.repeat(256)}.pcap`, /its name is too long.\nChoose a shorter one/],
 ])('open refuses %s and says how to mend it', (path, message) => {
   const bench = new Bench(path, { before: (folder) => writeFileSync(`${folder}/a-file`, '') })
   expect(() => bench.files.open(NOON)).toThrow(CannotCreateError)
