@@ -43,7 +43,7 @@ export function reloadOf(now: CollectOptions, next: CollectOptions, knowsSenders
   if (changed.includes('allowFrom') && !knowsSenders) needRestart.push('--allow-from, as there was none at the start')
   const out = withStandardOutput(now.out, next.out, needRestart)
   const filter = next.filter === undefined ? undefined : compileWish(next.filter, `--filter "${next.filter}"`)
-  const sinks = sinkWishes({ out, report: now.report }, true)
+  const sinks = sinkWishes({ ...now, out }, true)
   const { vni, sample } = next
   const allowFrom = knowsSenders ? next.allowFrom : now.allowFrom
   return {

@@ -1,18 +1,46 @@
 import type { SinkText } from '../config/sink-wish.ts'
 import { EXIT_USAGE, Failure } from '../config/terms/failure.ts'
 import { compileWish } from '../pipeline/filter-wish.ts'
-import type { SinkWish } from '../sinks/sink.ts'
+import { sinkType } from '../sinks/registry.ts'
+import type { SinkNames, SinkWish } from '../sinks/sink.ts'
+
+/** The options that sinks come from, and what they share. */
+export interface SinkOptions {
+  readonly out: readonly SinkText[]
+  readonly quarantine?: SinkText | undefined
+  readonly report?: string | undefined
+}
 
 /** What the sinks' texts ask for, their filters compiled. Throws Failure where that cannot be here. */
-export function sinkWishes(
-  run: { readonly out: readonly SinkText[]; readonly report?: string | undefined },
-  live: boolean,
-): SinkWish[] {
+export function sinkWishes(run: SinkOptions, live: boolean): SinkWish[] {
   const onStandardOutput = run.out.filter((sink) => targetOf(sink) === '-')
   if (onStandardOutput.length + (run.report === '-' ? 1 : 0) > 1) {
     throw new Failure(EXIT_USAGE, 'Standard output was asked for more than once.', 'Give the others a file.')
   }
+  refuseSharedNames(run)
   return run.out.map((sink) => sinkWish(sink, '--out', live))
+}
+
+/** What all sinks' files are called, with the option that says so, for messages. */
+function sinkNames({ out, quarantine }: SinkOptions): { option: string; names: SinkNames }[] {
+  return [...out, ...(quarantine === undefined ? [] : [quarantine])].flatMap((sink) => {
+    const names = sinkType(sink.type).names?.(sink.options)
+    const option = sink === quarantine ? '--quarantine' : '--out'
+    return names === undefined ? [] : [{ option: `${option} ${sink.name}`, names }]
+  })
+}
+
+function refuseSharedNames(run: SinkOptions): void {
+  const all = sinkNames(run)
+  for (const [i, { option, names }] of all.entries()) {
+    const other = all.slice(i + 1).find((each) => names.clashesWith(each.names))
+    if (other === undefined) continue
+    throw new Failure(
+      EXIT_USAGE,
+      `${option} and ${other.option} could give files the same name.`,
+      'Give each a name, or a folder, of its own.',
+    )
+  }
 }
 
 /** `option`: where it stood, for messages. Throws Failure. */

@@ -7,6 +7,7 @@ import type { SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { IdRange } from '../frames/number-set.ts'
 import type { PeerTable } from '../frames/peer-table.ts'
+import type { NamePattern } from '../pcap-writer/name-pattern.ts'
 import type { SinkCounters } from '../telemetry/counters.ts'
 import type { SinkAccount } from '../telemetry/sink-account.ts'
 import type { Verdict } from '../wire/verdict.ts'
@@ -98,6 +99,9 @@ export interface CommonSinkOptions {
   readonly queue: number
 }
 
+/** What a sink's files may be called. */
+export type SinkNames = NamePattern
+
 /** A sink as the user wants it. */
 export interface SinkWish {
   readonly type: string
@@ -156,6 +160,8 @@ export interface SinkType<Options> {
   readonly takesRawIp?: 'beside-ethernet' | 'alone'
   /** How a person mends it when the target did not take all frames. Absent = it is a file's matter: room. */
   whenUnwritten?(options: Options): string
+  /** What its files are called; absent or undefined = it makes none. */
+  names?(options: Options): SinkNames | undefined
   /** Bytes of the slab that each lane of a sink with this queue needs. */
   slabBytes(queue: number): number
   /** For `mirror-collector check`: tries what open() needs, and leaves nothing behind. Absent = there is nothing to look at. */

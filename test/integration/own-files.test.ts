@@ -3,10 +3,12 @@ import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect } from 'vitest'
+import { type Collector, startCollector } from '../support/collector.ts'
 import { runCommand } from '../support/command.ts'
 import { outerCapture } from '../support/outer-capture.ts'
 import { BUILT_COMMAND, requires } from '../support/requirements.ts'
 import { numberedDatagrams } from '../support/sender.ts'
+import { until } from '../support/waiting.ts'
 
 const COUNT = 100
 const CAPTURE = outerCapture(numberedDatagrams(COUNT))
@@ -15,7 +17,12 @@ let folder = ''
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'own-files-'))
 })
-afterEach(() => rmSync(folder, { recursive: true, force: true }))
+let collector: Collector | undefined
+afterEach(async () => {
+  await collector?.dispose()
+  collector = undefined
+  rmSync(folder, { recursive: true, force: true })
+})
 
 function path(name: string): string {
   return join(folder, name)
@@ -47,5 +54,53 @@ describe('keep= never removes what decap reads', () => {
     const { status, stderr } = spawnSync(process.execPath, [BUILT_COMMAND, ...args], { stdio: [...stdio] })
     expect({ status, stderr: stderr.toString() }).toMatchObject({ status: 0 })
     expect(readFileSync(path('k.pcap')).equals(CAPTURE)).toBe(true)
+  })
+})
+
+describe('two sinks whose files could have the same names are refused', () => {
+  const OUT = ['pcap:same.pcap?rotate=1MiB', 'pcapng:same.pcap?rotate=1MiB&keep=1']
+
+  function expectRefusal(args: readonly string[], names: readonly string[]): void {
+    const { exitCode, lines } = runCommand(args)
+    expect({ exitCode, lines: lines.length }).toEqual({ exitCode: 64, lines: 2 })
+    expect(lines[0]).toContain(`${names.join(' and ')} could give files the same name`)
+    expect(lines[1]).toContain('of its own')
+  }
+
+  it.each([
+    [OUT.flatMap((sink) => ['--out', sink]), OUT.map((sink) => `--out ${sink}`)],
+    [
+      ['--out', OUT[0]!, '--quarantine', './same.pcap?keep=2'],
+      [`--out ${OUT[0]}`, '--quarantine ./same.pcap?keep=2'],
+    ],
+    [
+      ['--out', 'pcap:{vni}.pcap', '--out', 'null', '--out', 'pcap:100.pcap?rotate=1h&keep=2'],
+      ['--out pcap:{vni}.pcap', '--out pcap:100.pcap?rotate=1h&keep=2'],
+    ],
+  ])('%j', (options, names) => {
+    put('in.pcap')
+    expectRefusal(['--listen', 'vxlan://127.0.0.1:0', ...options], names)
+    expectRefusal(['decap', path('in.pcap'), ...options], names)
+    expect(readdirSync(folder)).toEqual(['in.pcap'])
+  })
+
+  it('but a device takes what comes from both', () => {
+    put('in.pcap')
+    const { exitCode } = runCommand(['decap', path('in.pcap'), '--out', 'pcap:/dev/null', '--out', 'pcapng:/dev/null'])
+    expect(exitCode).toBe(0)
+  })
+
+  it('on SIGHUP, and the old ones go on', async () => {
+    const config = path('c.yaml')
+    const text = (...sinks: readonly string[]) =>
+      `listen: vxlan://127.0.0.1:0\nout:\n${sinks.map((sink) => `  - ${sink}\n`).join('')}`
+    const [one, other] = OUT.map((sink) => sink.replace(':', `:${folder}/`)) as [string, string]
+    writeFileSync(config, text(one))
+    collector = await startCollector(['--config', config])
+    writeFileSync(config, text(one, other))
+    collector.kill('SIGHUP')
+    await until('it is refused', () => collector!.stderr.includes('could give files the same name'))
+    expect(await collector.stop()).toBe(0)
+    expect(collector.report().sinks).toHaveLength(1)
   })
 })

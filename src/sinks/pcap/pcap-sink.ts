@@ -1,12 +1,14 @@
+import { statSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { EXIT_USAGE, Failure } from '../../config/terms/failure.ts'
 import type { Finding } from '../../config/terms/finding.ts'
 import { STANDARD_OUTPUT } from '../../pcap-writer/destination.ts'
+import { NamePattern } from '../../pcap-writer/name-pattern.ts'
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../../wire/link-type.ts'
 import type { OpenSink, SinkContext, SinkType } from '../sink.ts'
 import { startSinkThread } from '../thread/host.ts'
-import type { FileOptions } from './file-options.ts'
+import type { FileOptions, KeepOption } from './file-options.ts'
 import { pcapngFileOptions, pcapngOptions, pcapOptions } from './options.ts'
 import { SeriesTable } from './series-table.ts'
 
@@ -40,8 +42,30 @@ const KEYS = [
   'compress=gzip    open-files=128: at a time, where {vni} or {encap} make many',
 ]
 
+interface NamingOptions {
+  readonly target: string
+  readonly compress?: 'gzip' | undefined
+  readonly keep?: KeepOption | undefined
+}
+
+function namesOf({ target, compress, keep }: NamingOptions): NamePattern | undefined {
+  if (target === '-') return undefined
+  const template = new PathTemplate(target)
+  if (isDevice(template.text)) return undefined
+  return new NamePattern(compress === 'gzip' ? template.gzipped() : template, keep !== undefined)
+}
+
+function isDevice(path: string): boolean {
+  try {
+    return statSync(path).isCharacterDevice()
+  } catch {
+    return false
+  }
+}
+
 const shared = {
   takesTarget: true,
+  names: namesOf,
   slabBytes: (queue: number): number => queue,
   // Loaded when it is asked for, as in other sinks: a start does not need it.
   check: async ({ target }: { readonly target: string }): Promise<readonly Finding[]> => [
