@@ -5,6 +5,8 @@ import { type CaptureProblem, type PacketColumns, type RecordParser, Window } fr
 
 const MAGIC_LENGTH = 4
 const SMALLEST_WINDOW = 64
+/** As much as a core's second cache holds beside what is made of it: reads of 4 MiB took a twentieth more of processor time. */
+const READ_BYTES = 1 << 19
 
 /**
  * Reads the packets of a pcap or pcapng stream, in either byte order, into columns; nothing is allocated per packet.
@@ -19,7 +21,7 @@ export class CaptureReader {
   /**
    * The reader's window is [byteOffset, byteOffset + byteLength) of a memory that the caller owns; it touches nothing else
    * of it. A packet that does not fit in the window ends the reading as a problem: 1 MiB holds every packet that libpcap
-   * captures, 4 MiB reads as fast as more. Throws a RangeError for less than 64 bytes.
+   * captures, and reads as fast as more. Throws a RangeError for less than 64 bytes.
    */
   constructor(feed: ByteFeed, memory: ArrayBufferLike, byteOffset: number, byteLength: number) {
     if (byteLength < SMALLEST_WINDOW)
@@ -82,8 +84,9 @@ export class CaptureReader {
   }
 
   #refill(): number | Promise<number> {
-    this.#window.compact()
-    return this.#feed.read(this.#window.bytes.subarray(this.#window.end))
+    const window = this.#window
+    window.compact()
+    return this.#feed.read(window.bytes.subarray(window.end, window.end + READ_BYTES))
   }
 
   #accept(length: number): void {

@@ -1,3 +1,4 @@
+import { openSharedMemoryToRead } from '../../dgram-extended/shared-memory.ts'
 import type { SeriesDescription } from '../../pcap-writer/file-interfaces.ts'
 import type { FileOptions } from '../pcap/file-options.ts'
 import { FileWriter } from '../pcap/file-writer.ts'
@@ -11,4 +12,4 @@ function describe(linkType: number): SeriesDescription {
     : { name: `link-type-${linkType}`, description: 'refused packets as they came', linkType }
 }
 
-runSender((thread: SinkThread<FileOptions>) => new FileWriter(thread, describe))
+runSender((thread: SinkThread<FileOptions>) => new FileWriter(thread, describe), openSharedMemoryToRead)

@@ -63,9 +63,9 @@ export class SinkThread<Options> {
   readonly slab: Uint8Array
   readonly #requests: Int32Array
 
-  constructor(wiring: ThreadWiring<Options>) {
+  constructor(wiring: ThreadWiring<Options>, openSlab: typeof openSharedMemory) {
     this.wiring = wiring
-    this.slab = new Uint8Array(openSharedMemory(wiring.slab))
+    this.slab = new Uint8Array(openSlab(wiring.slab))
     this.#requests = new Int32Array(wiring.requests)
   }
 
@@ -108,9 +108,12 @@ export class SinkThread<Options> {
   }
 }
 
-/** The thread's program: takes records out of the queue until it is closed. */
-export function runSender<Options>(create: (thread: SinkThread<Options>) => Sender<Options>): void {
-  const thread = new SinkThread(workerData as ThreadWiring<Options>)
+/** The thread's program: takes records out of the queue until it is closed. `openSlab`: what the sender does with the memory decides. */
+export function runSender<Options>(
+  create: (thread: SinkThread<Options>) => Sender<Options>,
+  openSlab: typeof openSharedMemory = openSharedMemory,
+): void {
+  const thread = new SinkThread(workerData as ThreadWiring<Options>, openSlab)
   // The event loop would let a thread end whose only hope is Atomics.waitAsync.
   const alive = setInterval(() => {}, IDLE_MS)
   run(thread, create)

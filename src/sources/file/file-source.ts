@@ -1,7 +1,7 @@
 import type { SourceType } from '../source.ts'
 
 const BATCH_ROWS = 256
-/** The reader's window: each read of a file fills it. Holds any packet there can be, also one of BIG TCP. */
+/** The reader's window. Holds any packet there can be, also one of BIG TCP. */
 const WINDOW_BYTES = 4 << 20
 
 export const fileSource: SourceType = {
