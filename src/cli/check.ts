@@ -3,7 +3,7 @@ import type { Level } from '../config/terms/finding.ts'
 import type { Item } from './check/item.ts'
 import { listeningItems } from './check/listening.ts'
 import { machineItems } from './check/machine.ts'
-import { filterItems, sinkItems } from './check/sinks.ts'
+import { filterItems, sinkItems, wishItems } from './check/sinks.ts'
 import { writeToStandardOutput } from './logger.ts'
 
 const MARKS: Readonly<Record<Level, string>> = { ok: 'ok  ', note: 'note', warn: 'WARN', fail: 'FAIL' }
@@ -13,14 +13,12 @@ const MARKS: Readonly<Record<Level, string>> = { ok: 'ok  ', note: 'note', warn:
  * Returns the exit code that collecting would end with; 0 = it will work, warnings or not. `warnings`: of the settings.
  */
 export async function check(options: CollectOptions, warnings: readonly string[], json: boolean): Promise<number> {
-  const findings = [
-    ...(await listeningItems(options)),
-    ...(await sinkItems(options)),
-    ...filterItems(options.filter, '--filter'),
-    ...warnings.map((what): Item => ({ level: 'warn', about: 'environment', what: what.replace(/\.$/, '') })),
-    ...machineItems(),
-  ]
-  const exitCode = findings.find(({ level }) => level === 'fail')?.exitCode ?? 0
+  const listening = await listeningItems(options)
+  const before = [...wishItems(options), ...filterItems(options.filter, '--filter'), ...(await sinkItems(options))]
+  const ignored = warnings.map((what): Item => ({ level: 'warn', about: 'environment', what: what.replace(/\.$/, '') }))
+  const findings = [...listening, ...before, ...ignored, ...machineItems()]
+  // Collecting listens last.
+  const exitCode = [...before, ...listening].find(({ level }) => level === 'fail')?.exitCode ?? 0
   writeToStandardOutput(json ? `${JSON.stringify({ works: exitCode === 0, exitCode, findings })}\n` : inWords(findings))
   return exitCode
 }

@@ -76,6 +76,21 @@ export class TapDevice implements FramePort {
     }
   }
 
+  /**
+   * Attaches to the device of this name and lets it go as it was; false = there is none, and none is made.
+   * @throws SyscallError as open() does
+   */
+  static probe(name: string): boolean {
+    const isThere = deviceIndex(name) !== undefined
+    const fd = openCloneDevice()
+    try {
+      if (isThere) attach(fd, { name })
+      return isThere
+    } finally {
+      closeSync(fd)
+    }
+  }
+
   /** EIO: the device is down; EBADFD: it was removed. */
   send(offsets: Uint32Array, lengths: Uint32Array, first: number, count: number): number {
     if (this.#aio === undefined || count < FEW) return this.#sendOneByOne(offsets, lengths, first, count)

@@ -141,6 +141,12 @@ export interface SinkContext {
   fail(failure: FailureMessage): void
 }
 
+/** What `check` knows beside a sink's own options. */
+export interface CheckContext {
+  /** What the sinks in front of this one will have, such as `TAP device ids0`: it looks there, and adds its own. */
+  readonly taken: Set<string>
+}
+
 /** A row of the registry of sinks. */
 export interface SinkType<Options> {
   /** As in `--out TYPE:TARGET`. */
@@ -165,7 +171,7 @@ export interface SinkType<Options> {
   /** Bytes of the slab that each lane of a sink with this queue needs. */
   slabBytes(queue: number): number
   /** For `mirror-collector check`: tries what open() needs, and leaves nothing behind. Absent = there is nothing to look at. */
-  check?(options: Options): Promise<readonly Finding[]>
+  check?(options: Options, context: CheckContext): Promise<readonly Finding[]>
   /** Main thread. Throws Failure when the target cannot be had. */
   open(options: Options, context: SinkContext): Promise<OpenSink>
 }

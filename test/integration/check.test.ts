@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
@@ -11,6 +11,7 @@ import { requires } from '../support/requirements.ts'
 
 const it = requires('build', 'linux')
 const AS_NOBODY = ['setpriv', '--reuid', `${NOBODY}`, '--regid', `${NOBODY}`, '--clear-groups']
+const WITHOUT_NET_ADMIN = ['setpriv', '--bounding-set', '-net_admin', '--inh-caps', '-net_admin']
 const LISTEN = ['--listen', 'vxlan://127.0.0.1:0']
 
 let folder = ''
@@ -94,6 +95,53 @@ it('a port in use: 69, and whose it is', async () => {
 
 it('a folder that is not there: 73', () => {
   expectForetold([...LISTEN, '--out', `pcap:${folder}/none/a.pcap`], 73, /none does not exist/)
+})
+
+it('a file that is there: 73, and one that another sink has: 64; where files get numbers or the time, neither', () => {
+  const full = join(folder, 'full.pcap')
+  writeFileSync(full, 'precious')
+  const given = [...LISTEN, '--out']
+  const fine = `pcap:${folder}/fine.pcap`
+  expectForetold([...given, `pcap:${full}`], 73, /it exists, and files are never overwritten/)
+  writeFileSync(join(folder, 'a.gz'), '')
+  expectForetold([...given, `pcapng:${folder}/a?compress=gzip`], 73, /a\.gz: it exists/)
+  expectForetold([...given, 'null', '--quarantine', full], 73, /it exists, and files are never overwritten/)
+  expectForetold([...given, fine, '--out', `pcapng:${folder}/./fine.pcap`], 64, /could give files the same name/)
+  expectForetold([...given, fine, '--quarantine', `${folder}/fine.pcap`], 64, /could give files the same name/)
+  expectForetold([...given, `pcap:${folder}/none/{vni}/a`], 73, /none does not exist/)
+  symlinkSync('/nowhere', join(folder, 'link'))
+  expectForetold([...given, `pcap:${folder}/link`], 73, /it exists/)
+  const others = ['--out', `pcap:${folder}/%H/a.pcap`, '--out', 'pcap:/dev/null']
+  const works = [...given, `pcap:${full}?rotate=1h`, ...others, '--out', 'pcap:/dev/null']
+  expect(checked(works).exitCode).toBe(0)
+  expect(runCommand([...works, '--duration', '100ms']).exitCode).toBe(0)
+})
+
+requires(
+  'build',
+  'linux',
+  'root',
+  'namespaces',
+  'ip',
+  'setpriv',
+)('a device that is no TAP, or that another has: 73; none, and no right to make one: 77', () => {
+  const inside = (script: string, ...as: string[]) => ['unshare', '-n', 'sh', '-c', `${script} exec "$@"`, '-', ...as]
+  const tap = (name: string) => ['--engine', 'dgram', '--listen', 'vxlan://0.0.0.0:4799', '--out', `tap:${name}`]
+  const made = 'ip link add mc0 type veth peer name mc1; ip tuntap add dev mc2 mode tap user root; ip link set mc2 up;'
+  expectForetold(tap('mc0'), 73, /mc0 is there already, and is no TAP device/, inside(made))
+  expectForetold([...tap('mc2'), '--out', 'tap:mc2?pace=10'], 73, /another sink has the TAP device mc2/, inside(made))
+  expectForetold(tap('mc3'), 77, /The TAP device mc3 needs CAP_NET_ADMIN/, inside(made, ...WITHOUT_NET_ADMIN))
+  expect(checked(tap('mc2'), inside(made, ...WITHOUT_NET_ADMIN)).exitCode).toBe(0)
+  expect(runCommand([...tap('mc2'), '--duration', '100ms'], inside(made, ...WITHOUT_NET_ADMIN)).exitCode).toBe(0)
+})
+
+it('with two things wrong it ends as collecting does, which opens files before it listens', async () => {
+  const socket = createSocket('udp4').bind(0, '127.0.0.1')
+  await once(socket, 'listening')
+  const args = ['--listen', `vxlan://127.0.0.1:${socket.address().port}`, '--out', `pcap:${folder}/none/a.pcap`]
+  expect(checked(args).exitCode).toBe(73)
+  expect(runCommand(args).exitCode).toBe(73)
+  socket.close()
 })
 
 it('an interface that is not there: 69', () => {

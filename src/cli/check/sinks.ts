@@ -3,7 +3,8 @@ import type { SinkText } from '../../config/sink-wish.ts'
 import { type Finding, failedBy } from '../../config/terms/finding.ts'
 import { compileWish } from '../../pipeline/filter-wish.ts'
 import { sinkType } from '../../sinks/registry.ts'
-import { sinkWishes } from '../sink-wishes.ts'
+import type { CheckContext } from '../../sinks/sink.ts'
+import { sinkWish, sinkWishes } from '../sink-wishes.ts'
 import type { Item } from './item.ts'
 
 const NOTHING: readonly Finding[] = [{ level: 'ok', what: 'nothing to look at' }]
@@ -11,20 +12,28 @@ const NOTHING: readonly Finding[] = [{ level: 'ok', what: 'nothing to look at' }
 /** Whether each sink has what it needs. */
 export async function sinkItems(options: CollectOptions): Promise<Item[]> {
   const { out, quarantine } = options
-  const items = wishItems(options)
-  for (const sink of quarantine === undefined ? out : [...out, quarantine]) items.push(...(await itemsOf(sink)))
+  const items: Item[] = []
+  const context: CheckContext = { taken: new Set() }
+  for (const sink of quarantine === undefined ? out : [...out, quarantine])
+    items.push(...(await itemsOf(sink, context)))
   return items
 }
 
-async function itemsOf({ type, name, options }: SinkText): Promise<Item[]> {
-  const findings = (await sinkType(type).check?.(options)) ?? NOTHING
-  return findings.map((finding) => ({ about: `sink ${name}`, ...finding }))
+async function itemsOf({ type, name, options }: SinkText, context: CheckContext): Promise<Item[]> {
+  const about = `sink ${name}`
+  try {
+    const findings = (await sinkType(type).check?.(options, context)) ?? NOTHING
+    return findings.map((finding) => ({ about, ...finding }))
+  } catch (error) {
+    return [{ about, ...failedBy(error) }]
+  }
 }
 
 /** What does not go together, and filters that are none. */
-function wishItems(options: CollectOptions): Item[] {
+export function wishItems(options: CollectOptions): Item[] {
   try {
     sinkWishes(options, true)
+    if (options.quarantine !== undefined) sinkWish(options.quarantine, '--quarantine', true)
     return []
   } catch (error) {
     return [{ about: 'sinks', ...failedBy(error) }]

@@ -1,16 +1,24 @@
-import { existsSync, statfsSync } from 'node:fs'
+import { accessSync, constants, existsSync, lstatSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { isatty } from 'node:tty'
 import { EXIT_CANNOT_CREATE } from '../../config/terms/failure.ts'
 import { type Finding, failed, mebibytes } from '../../config/terms/finding.ts'
 import { cannotCreate } from '../../pcap-writer/create-errors.ts'
 import { STANDARD_OUTPUT } from '../../pcap-writer/destination.ts'
+import { PathTemplate, type Series } from '../../pcap-writer/path-template.ts'
+import { isRotating } from '../../pcap-writer/rotation.ts'
+import type { NamedFiles } from './file-options.ts'
 import { writeSpeed } from './write-speed.ts'
 
 const SCARCE_BYTES = 1 << 30
+/** For names that do not ask. */
+const ALL: Series = { encapsulation: 'all', tunnelId: undefined }
 
-export function checkFiles(target: string): Finding {
-  return target === '-' ? checkStandardOutput() : checkFolder(target)
+export function checkFiles(options: NamedFiles): Finding {
+  if (options.target === '-') return checkStandardOutput()
+  const given = new PathTemplate(options.target)
+  const path = options.compress === 'gzip' ? given.gzipped() : given
+  return checkName(path, isRotating(options.rotate ?? {})) ?? checkFolder(path)
 }
 
 /** Whoever checks on a terminal may mean to collect into a pipe. */
@@ -20,14 +28,34 @@ function checkStandardOutput(): Finding {
   return { level: 'warn', what: 'standard output, which is a terminal here', mend }
 }
 
-/** The folder of a path, as far as it is fixed; folders with fields in their names are made when they are needed. */
-function checkFolder(target: string): Finding {
-  const fixed = /^[^%{]*/.exec(target)![0]
-  const folder = fixed.endsWith('/') ? fixed : dirname(fixed)
-  const hasFieldsInFolder = /[%{]/.test(dirname(target))
-  const where = hasFieldsInFolder ? nearestFolder(folder) : folder
-  if (!existsSync(where))
-    return failed(EXIT_CANNOT_CREATE, `the folder ${where} does not exist`, `Create it: mkdir -p ${where}`)
+/** A name without fields is taken as it stands, but for files that rotate, which get numbers. */
+function checkName(path: PathTemplate, isNumbered: boolean): Finding | undefined {
+  if (path.hasTimeFields || path.hasSeriesFields) return undefined
+  const name = path.expand(0, ALL, 0)
+  try {
+    const kind = statSync(name, { throwIfNoEntry: false })
+    if (kind?.isFIFO() || kind?.isCharacterDevice()) {
+      accessSync(name, constants.W_OK)
+      return { level: 'ok', what: `${name} is a FIFO or a device` }
+    }
+    // Of a link, too, that leads nowhere.
+    const isTaken = lstatSync(name, { throwIfNoEntry: false }) !== undefined
+    return isTaken && !isNumbered ? cannotBe(name, Object.assign(new Error(), { code: 'EEXIST' })) : undefined
+  } catch (error) {
+    return cannotBe(name, error)
+  }
+}
+
+function cannotBe(path: string, error: unknown, folder?: string): Finding {
+  const [what = '', mend = ''] = cannotCreate(path, error, folder).message.split('\n')
+  return failed(EXIT_CANNOT_CREATE, what.replace(/\.$/, ''), mend)
+}
+
+/** Where the first file will be. Folders with fields in their names are made when they are needed. */
+function checkFolder(path: PathTemplate): Finding {
+  const { folder } = path
+  const isMade = !path.hasSeriesFields && dirname(path.expand(Date.now() / 1000, ALL, 0)) !== folder
+  const where = isMade ? nearestFolder(folder) : folder
   try {
     const speed = writeSpeed(where)
     const { bavail, bsize } = statfsSync(where)
@@ -36,8 +64,7 @@ function checkFolder(target: string): Finding {
     if (free >= SCARCE_BYTES) return { level: 'ok', what }
     return { level: 'warn', what, mend: 'Make room, or bound what stays: keep=10GiB.' }
   } catch (error) {
-    const [what = '', mend = ''] = cannotCreate(`files in ${where}`, error, where).message.split('\n')
-    return failed(EXIT_CANNOT_CREATE, what, mend)
+    return cannotBe(`files in ${where}`, error, where)
   }
 }
 

@@ -14,10 +14,17 @@ export interface KeepOption {
   readonly bytes?: number
 }
 
-/** What the sink's thread is made from; both kinds of file have it. */
-export interface FileOptions {
-  readonly kind: 'pcap' | 'pcapng'
+/** What decides on the files that there will be. */
+export interface NamedFiles {
   readonly target: string
+  readonly rotate?: RotateOption | undefined
+  readonly keep?: KeepOption | undefined
+  readonly compress?: 'gzip' | undefined
+}
+
+/** What the sink's thread is made from; both kinds of file have it. */
+export interface FileOptions extends NamedFiles {
+  readonly kind: 'pcap' | 'pcapng'
   readonly precision: 'ns' | 'us'
   readonly rotate: RotateOption | undefined
   readonly keep: KeepOption | undefined

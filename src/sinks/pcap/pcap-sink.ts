@@ -8,7 +8,7 @@ import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../../wire/link-type.ts'
 import type { OpenSink, SinkContext, SinkType } from '../sink.ts'
 import { startSinkThread } from '../thread/host.ts'
-import type { FileOptions, KeepOption } from './file-options.ts'
+import type { FileOptions, NamedFiles } from './file-options.ts'
 import { pcapngFileOptions, pcapngOptions, pcapOptions } from './options.ts'
 import { SeriesTable } from './series-table.ts'
 
@@ -42,13 +42,7 @@ const KEYS = [
   'compress=gzip    open-files=128: at a time, where {vni} or {encap} make many',
 ]
 
-interface NamingOptions {
-  readonly target: string
-  readonly compress?: 'gzip' | undefined
-  readonly keep?: KeepOption | undefined
-}
-
-function namesOf({ target, compress, keep }: NamingOptions): NamePattern | undefined {
+function namesOf({ target, compress, keep }: NamedFiles): NamePattern | undefined {
   if (target === '-') return undefined
   const template = new PathTemplate(target)
   if (isDevice(template.text)) return undefined
@@ -68,9 +62,7 @@ const shared = {
   names: namesOf,
   slabBytes: (queue: number): number => queue,
   // Loaded when it is asked for, as in other sinks: a start does not need it.
-  check: async ({ target }: { readonly target: string }): Promise<readonly Finding[]> => [
-    (await import('./check.ts')).checkFiles(target),
-  ],
+  check: async (options: NamedFiles): Promise<readonly Finding[]> => [(await import('./check.ts')).checkFiles(options)],
 }
 
 export const pcapSink: SinkType<ReturnType<typeof pcapOptions.parse>> = {

@@ -43,7 +43,10 @@ export const tapSink: SinkType<z.output<typeof schema>> = {
   options: schema,
   whenUnwritten: ({ target }) => whenDeviceRefused(target),
   slabBytes: (queue) => queue,
-  check: async () => [(await import('./check.ts')).checkTap()],
+  check: async ({ target, owner }, context) => {
+    if (owner !== undefined) userId(owner)
+    return [(await import('./check.ts')).checkTap(target, context)]
+  },
   open: async ({ target, persist, owner, pace, segment }, context) => {
     const options: TapSettings = {
       name: target,
