@@ -5,18 +5,19 @@ import { type ChosenEngine, liveEngine } from '../sources/registry.ts'
 import { createLogger } from './logger.ts'
 import { type Reread, reloadOf } from './reload.ts'
 import { runPipeline } from './run-pipeline.ts'
+import type { SettingsOrigin } from './settings.ts'
 import { unreachableIds } from './unreachable-ids.ts'
 import { workersOf } from './workers.ts'
 
 const ONLY_KAFKA: ChosenEngine = { engine: 'kafka' }
 
 /**
- * `mirror-collector [--listen ...] --out ...`: collects until stopped. Returns the exit code. `warnings`: of the
- * settings. `read`: reads the configuration again, where it comes from a file.
+ * `mirror-collector [--listen ...] --out ...`: collects until stopped. Returns the exit code. `read`: reads
+ * the configuration again, where it comes from a file.
  */
 export async function collect(
   options: CollectOptions,
-  warnings: readonly string[],
+  { warnings, file }: SettingsOrigin,
   read?: () => CollectOptions,
 ): Promise<number> {
   giveFreedMemoryBack()
@@ -44,6 +45,6 @@ export async function collect(
     // Inside of other tunnels there may be GRE.
     if (unreachable !== undefined && options.depth === undefined) log.warn(unreachable)
   }
-  await runPipeline(source, options, log, announce, read && reread)
+  await runPipeline(source, { ...options, config: file }, log, announce, read && reread)
   return 0
 }

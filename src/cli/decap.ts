@@ -4,12 +4,13 @@ import { EXIT_IO, Failure } from '../config/terms/failure.ts'
 import { sinkType } from '../sinks/registry.ts'
 import { createLogger } from './logger.ts'
 import { runPipeline } from './run-pipeline.ts'
+import type { SettingsOrigin } from './settings.ts'
 
-/** `mirror-collector decap FILE|- --out ...`: the same pipeline over a capture file. Returns the exit code. `warnings`: of the settings. */
-export async function decap(options: DecapOptions, warnings: readonly string[]): Promise<number> {
+/** `mirror-collector decap FILE|- --out ...`: the same pipeline over a capture file. Returns the exit code. */
+export async function decap(options: DecapOptions, { warnings, file }: SettingsOrigin): Promise<number> {
   const log = createLogger(options.quiet ? 'error' : options.logLevel)
   const source = { engine: 'file' as const, listeners: options.listen, buffer: 0, file: options.file }
-  const { problem, report, stopped } = await runPipeline(source, options, log, (description) => {
+  const { problem, report, stopped } = await runPipeline(source, { ...options, config: file }, log, (description) => {
     log.debug(`reading ${description.join(', ')}`)
     for (const warning of warnings) log.warn(warning)
   })

@@ -65,7 +65,7 @@ export function createProgram(exit: (code: number) => void): Command {
         if (file !== undefined) refuseEmpty(file)
         return collectOptionsOf(settingsOf(program, flags))
       }
-      exit(await collect(collectOptionsOf(settings), settings.warnings, file === undefined ? undefined : read))
+      exit(await collect(collectOptionsOf(settings), settings, file === undefined ? undefined : read))
     })
   addCollectOptions(program).addHelpText('after', helpAfter)
   addDecap(program, exit)
@@ -101,7 +101,7 @@ function addDecap(program: Command, exit: (code: number) => void): void {
       refuseMisplaced('decap', program.opts())
       const settings = settingsOf(offline, flags)
       const options = parseOptions(decapOptions, { ...withDefaultOut(settings.given), file }, settings)
-      exit(await decap(options, settings.warnings))
+      exit(await decap(options, settings))
     })
   addPipelineOptions(offline).addHelpText('after', helpAfter)
 }

@@ -1,7 +1,8 @@
-import { accessSync, chownSync, closeSync, constants, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import { EXIT_CANNOT_CREATE, EXIT_USAGE, Failure } from '../config/terms/failure.ts'
+import { accessSync, chownSync, closeSync, constants, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { EXIT_CANNOT_CREATE, Failure } from '../config/terms/failure.ts'
 import { cannotCreate } from '../pcap-writer/create-errors.ts'
+import { ReportPlace, refuseTaken, type Taken } from './report-place.ts'
 
 const STANDARD_OUTPUT = 1
 const FOR_A_READER = constants.O_WRONLY | constants.O_NONBLOCK
@@ -15,13 +16,11 @@ const AS_MADE = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW
 export class ReportFile {
   readonly #path: string
   readonly #temporary: string | undefined
+  readonly #place: ReportPlace | undefined
 
-  /** `taken`: paths of the input and of the sinks, which a report must not replace. */
-  constructor(path: string, taken: readonly string[]) {
+  constructor(path: string, taken: Taken) {
     this.#path = path
-    if (taken.some((other) => other !== '-' && resolve(other) === resolve(path))) {
-      throw new Failure(EXIT_USAGE, `The report would replace ${path}.`, 'Give --report another name.')
-    }
+    refuseTaken(path, taken)
     if (path === '-') return
     const kind = this.#attempt(() => statSync(path, { throwIfNoEntry: false }))
     if (path.endsWith('/') || kind?.isDirectory()) {
@@ -30,6 +29,7 @@ export class ReportFile {
     }
     // A FIFO or a device is written to as it is.
     if (kind !== undefined && !kind.isFile()) return
+    this.#place = new ReportPlace(path)
     this.#temporary = `${path}.${process.pid}.tmp`
     this.#attempt(() => closeSync(openSync(this.#temporary!, 'wx', 0o644)))
   }
@@ -45,7 +45,7 @@ export class ReportFile {
       } finally {
         closeSync(fd)
       }
-      if (temporary !== undefined) renameSync(temporary, this.#path)
+      if (temporary !== undefined) this.#place?.take(temporary)
     })
   }
 
@@ -76,6 +76,7 @@ export class ReportFile {
     try {
       return action()
     } catch (error) {
+      if (error instanceof Failure) throw error
       this.#tryToDiscard()
       const { message } = cannotCreate(`the report ${this.#path}`, error, dirname(this.#path))
       const [what = '', mend = ''] = message.split('\n')

@@ -13,7 +13,7 @@ import { writeToStandardError } from './logger.ts'
 import { type Reread, reload } from './reload.ts'
 import { ReportFile } from './report-file.ts'
 import { ServiceManager } from './service-manager.ts'
-import { sinkWish, sinkWishes, targetOf } from './sink-wishes.ts'
+import { sinkNames, sinkWish, sinkWishes, targetOf } from './sink-wishes.ts'
 import { StatusLine } from './status-line.ts'
 import { Telemetry } from './telemetry.ts'
 
@@ -47,6 +47,8 @@ export interface RunOptions {
   readonly report?: string | undefined
   readonly quiet: boolean
   readonly logLevel: string
+  /** The file that options came from. */
+  readonly config?: string | undefined
 }
 
 /** How a pipeline ended. */
@@ -163,11 +165,13 @@ function conclude(report: Report, run: RunOptions, file: ReportFile | undefined)
 
 function reportFile(source: SourcePlan, run: RunOptions): ReportFile | undefined {
   if (run.report === undefined) return undefined
-  return new ReportFile(run.report, [
-    source.file ?? '-',
-    ...run.out.map(targetOf),
-    ...(run.quarantine ? [targetOf(run.quarantine)] : []),
-  ])
+  const targets = [...run.out, ...(run.quarantine ? [run.quarantine] : [])].map(targetOf)
+  const files = [
+    ...(source.file === undefined ? [] : [source.file === '-' ? '/dev/stdin' : source.file]),
+    ...targets.filter((target) => target !== '').map((target) => (target === '-' ? '/dev/stdout' : target)),
+    ...(run.config === undefined ? [] : [run.config]),
+  ]
+  return new ReportFile(run.report, { files, names: sinkNames(run) })
 }
 
 async function dropPrivileges(

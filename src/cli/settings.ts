@@ -23,8 +23,12 @@ export interface SettingsSource {
 }
 
 /** The options that were given, however: the command line overrides the environment, and that the file. */
-export interface Settings extends Origin {
+export interface Settings extends Origin, SettingsOrigin {
   readonly given: Given
+}
+
+/** What a command has to know of its settings beside their values. */
+export interface SettingsOrigin {
   /** The file, if one was given. */
   readonly file: string | undefined
   /** For the log: variables that look like an option's and are none's. */

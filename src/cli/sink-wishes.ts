@@ -21,8 +21,13 @@ export function sinkWishes(run: SinkOptions, live: boolean): SinkWish[] {
   return run.out.map((sink) => sinkWish(sink, '--out', live))
 }
 
-/** What all sinks' files are called, with the option that says so, for messages. */
-function sinkNames({ out, quarantine }: SinkOptions): { option: string; names: SinkNames }[] {
+/** What a sink's files are called, and the option that says so, for messages. */
+export interface NamesOfSink {
+  readonly option: string
+  readonly names: SinkNames
+}
+
+export function sinkNames({ out, quarantine }: SinkOptions): NamesOfSink[] {
   return [...out, ...(quarantine === undefined ? [] : [quarantine])].flatMap((sink) => {
     const names = sinkType(sink.type).names?.(sink.options)
     const option = sink === quarantine ? '--quarantine' : '--out'

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { linkSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect } from 'vitest'
@@ -102,5 +102,46 @@ describe('two sinks whose files could have the same names are refused', () => {
     await until('it is refused', () => collector!.stderr.includes('could give files the same name'))
     expect(await collector.stop()).toBe(0)
     expect(collector.report().sinks).toHaveLength(1)
+  })
+})
+
+describe('--report replaces nothing of the run', () => {
+  it.each([
+    ['a.pcap.gz', ['--out', 'pcap:a.pcap?compress=gzip']],
+    ['100.pcap', ['--out', 'pcap:{vni}.pcap']],
+    ['a-1.pcap', ['--out', 'pcap:a.pcap?rotate=1KiB']],
+    ['l/a.pcap', ['--out', 'pcap:a.pcap']],
+    ['l/q.pcapng', ['--out', 'null', '--quarantine', 'q.pcapng']],
+    ['l/in.pcap', ['--out', 'null']],
+    ['other-name', ['--out', 'null']],
+    ['l/c.yaml', ['--config', 'c.yaml', '--out', 'null']],
+  ])('%s with %j', (report, options) => {
+    put('in.pcap')
+    writeFileSync(path('c.yaml'), '{vni: "100"}')
+    symlinkSync('.', path('l'))
+    linkSync(path('in.pcap'), path('other-name'))
+    const before = readdirSync(folder)
+    const args = [BUILT_COMMAND, 'decap', 'in.pcap', ...options, '--report', report]
+    const { status, stderr } = spawnSync(process.execPath, args, { cwd: folder })
+    expect({ status, stderr: stderr.toString() }).toMatchObject({ status: 64 })
+    expect(stderr.toString().trimEnd().split('\n')).toHaveLength(2)
+    expect(stderr.toString()).toContain(`The report would replace ${report}`)
+    expect(readdirSync(folder)).toEqual(before)
+    expect(readFileSync(path('in.pcap')).equals(CAPTURE)).toBe(true)
+  })
+
+  it('standard input neither', () => {
+    put('in.pcap')
+    const args = [BUILT_COMMAND, 'decap', '-', '--out', 'null', '--report', path('in.pcap')]
+    const { status } = spawnSync(process.execPath, args, { stdio: [openSync(path('in.pcap'), 'r'), 'pipe', 'pipe'] })
+    expect(status).toBe(64)
+    expect(readFileSync(path('in.pcap')).equals(CAPTURE)).toBe(true)
+  })
+
+  it('and no capture that lies there', () => {
+    put('in.pcap', 'old.pcap')
+    const { exitCode, lines } = runCommand(['decap', path('in.pcap'), '--out', 'null', '--report', path('old.pcap')])
+    expect({ exitCode, lines: lines.length }).toEqual({ exitCode: 73, lines: 2 })
+    expect(readFileSync(path('old.pcap')).equals(CAPTURE)).toBe(true)
   })
 })
