@@ -123,7 +123,7 @@ function addCheck(program: Command, exit: (code: number) => void): void {
         return printSettings(settings, collectTable(), json === true)
       }
       const { check } = await import('./check.ts')
-      exit(await check(options, settings.warnings, json === true))
+      exit(await check(options, settings, json === true))
     })
   addCollectOptions(checking).addHelpText('after', helpAfter)
 }

@@ -163,7 +163,8 @@ function conclude(report: Report, run: RunOptions, file: ReportFile | undefined)
   file?.write(`${JSON.stringify(report)}\n`)
 }
 
-function reportFile(source: SourcePlan, run: RunOptions): ReportFile | undefined {
+/** Makes the file for `--report`, where it is wanted. Throws Failure. */
+export function reportFile(source: Pick<SourcePlan, 'file'>, run: RunOptions): ReportFile | undefined {
   if (run.report === undefined) return undefined
   const targets = [...run.out, ...(run.quarantine ? [run.quarantine] : [])].map(targetOf)
   const files = [

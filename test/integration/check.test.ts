@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { chmodSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
@@ -133,6 +134,43 @@ requires(
   expectForetold(tap('mc3'), 77, /The TAP device mc3 needs CAP_NET_ADMIN/, inside(made, ...WITHOUT_NET_ADMIN))
   expect(checked(tap('mc2'), inside(made, ...WITHOUT_NET_ADMIN)).exitCode).toBe(0)
   expect(runCommand([...tap('mc2'), '--duration', '100ms'], inside(made, ...WITHOUT_NET_ADMIN)).exitCode).toBe(0)
+})
+
+it('a report that could not be written: 73, and one that would replace a capture: 64', () => {
+  const given = [...LISTEN, '--out', `pcap:${folder}/a.pcap`, '--report']
+  expectForetold([...given, `${folder}/none/r.json`], 73, /none does not exist/)
+  expectForetold([...given, folder], 73, /it is a folder/)
+  expectForetold([...given, `${folder}/a.pcap`], 64, /The report would replace/)
+  writeFileSync(join(folder, 'c.yaml'), `log-level: info\n`)
+  expectForetold(['--config', `${folder}/c.yaml`, ...given, `${folder}/c.yaml`], 64, /The report would replace/)
+  expect(checked([...given, `${folder}/r.json`]).exitCode).toBe(0)
+  expect(readdirSync(folder)).toEqual(['c.yaml'])
+})
+
+it('a TCP port that is taken, or wanted twice: 69', async () => {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const given = [...LISTEN, '--out', 'null']
+  expectForetold([...given, '--http', `${port}`], 69, new RegExp(`--http: cannot listen on 127\\.0\\.0\\.1:${port}`))
+  expectForetold([...given, '--health-port', `${port}`], 69, /--health-port: cannot listen/)
+  server.close()
+  await once(server, 'close')
+  expectForetold([...given, '--http', `${port}`, '--health-port', `${port}`], 69, /--http: cannot listen/)
+  expect(checked([...given, '--http', `${port}`]).exitCode).toBe(0)
+})
+
+requires(
+  'build',
+  'linux',
+  'root',
+  'setpriv',
+)('a user whom nobody knows: 64; not root: 77', () => {
+  const given = [...LISTEN, '--out', 'null', '--user']
+  expectForetold([...given, 'nosuchuser'], 64, /there is no user nosuchuser/)
+  expectForetold([...given, 'nobody:nosuchgroup'], 64, /there is no group nosuchgroup/)
+  expectForetold([...given, 'nobody'], 77, /only root can become somebody else/, AS_NOBODY)
+  expect(checked([...given, 'nobody']).exitCode).toBe(0)
 })
 
 it('with two things wrong it ends as collecting does, which opens files before it listens', async () => {
