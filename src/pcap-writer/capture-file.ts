@@ -21,7 +21,7 @@ export interface FileContext {
   readonly statistics: ((series: number) => SeriesStatistics) | undefined
 }
 
-/** Where a capture file goes; called when its first bytes are due, and again if it was moved away. Throws system errors. */
+/** Opens what a capture file goes to, and tells of it; called when its first bytes are due, and again if it was moved away. Throws system errors. */
 export type Create = () => { path: string; destination: Destination }
 
 const NO_BOUNDARY: Boundaries = { down: 0, up: 0 }
@@ -160,7 +160,6 @@ export class CaptureFile {
     this.path = path
     this.#destination = destination
     this.#identity = destination instanceof RegularFile ? destination.identity : ''
-    this.#context.events.opened(path)
   }
 
   #reopen(): RegularFile | undefined {

@@ -1,5 +1,5 @@
 import { Account, type CaptureEvents } from './account.ts'
-import { CaptureFile, type FileContext } from './capture-file.ts'
+import { CaptureFile, type Create, type FileContext } from './capture-file.ts'
 import { cannotCreate, checkFolder } from './create-errors.ts'
 import { type Destination, type FileCalls, type KeepWaiting, SYSTEM_CALLS } from './destination.ts'
 import { errorCode } from './errors.ts'
@@ -253,15 +253,22 @@ export class CaptureFiles {
     const { seconds } = this.#rotation
     const interval = seconds === undefined ? ALWAYS : intervalAt(second, seconds)
     const nameSecond = seconds === undefined ? second : interval.start
-    let isStrict = mustHaveOwnName
+    let isFirst = true
     return new CaptureFile(this.#context, interval, () => {
-      if (this.#stream !== undefined) return { path: '-', destination: this.#stream }
-      this.#retentionIsDue = true
-      const names = this.#names!
-      if (!isStrict) return names.create(nameSecond, slot.series)
-      isStrict = false
-      return names.createUnnumbered(nameSecond, slot.series)
+      const isStrict = mustHaveOwnName && isFirst
+      isFirst = false
+      const created = this.#create(slot, nameSecond, isStrict)
+      this.#options.events.opened(created.path)
+      if (created.destination.isFile) this.#retention?.began({ path: created.path, seriesKey: slot.key })
+      return created
     })
+  }
+
+  #create(slot: Slot, second: number, mustHaveOwnName: boolean): ReturnType<Create> {
+    if (this.#stream !== undefined) return { path: '-', destination: this.#stream }
+    this.#retentionIsDue = true
+    const names = this.#names!
+    return mustHaveOwnName ? names.createUnnumbered(second, slot.series) : names.create(second, slot.series)
   }
 
   #flush(file: CaptureFile): void {
@@ -279,7 +286,7 @@ export class CaptureFiles {
   #finish(slot: Slot, file: CaptureFile): void {
     this.#openFiles.makeRoomFor(file)
     const path = file.finish()
-    if (path !== undefined) this.#retention?.add({ path, seriesKey: slot.key })
+    if (path !== undefined) this.#retention?.finished({ path, seriesKey: slot.key })
     this.#release(slot, file)
   }
 

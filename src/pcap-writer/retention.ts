@@ -40,68 +40,89 @@ export class Retention {
   readonly #keep: Keep
   readonly #events: RetentionEvents
   /** Oldest first. */
-  readonly #finished: FinishedFile[]
+  readonly #finished = new Set<FinishedFile>()
+  readonly #ofSeries = new Map<string, Set<FinishedFile>>()
+  #finishedBytes = 0
+  /** By path: what files in use had when they were last looked at. */
+  readonly #inUse = new Map<string, number>()
   #failing = false
 
   /** `existing`: files that are there already, oldest first. */
   constructor(keep: Keep, existing: readonly ExistingFile[], events: RetentionEvents) {
     this.#keep = keep
     this.#events = events
-    this.#finished = [...existing]
+    for (const file of existing) this.#add(file)
+  }
+
+  /** A file was begun, and is empty yet: what is too much beside it goes before it grows. */
+  began({ path, seriesKey }: FileInUse): void {
+    this.#inUse.set(path, 0)
+    this.#removeByCount(this.#ofSeries.get(seriesKey), 1)
+    this.#removeBySize()
   }
 
   /** A file of this run was finished. */
-  add(file: FileInUse): void {
-    this.#finished.push({ ...file, bytes: sizeOf(file.path) })
+  finished({ path, seriesKey }: FileInUse): void {
+    this.#inUse.delete(path)
+    this.#add({ path, seriesKey, bytes: sizeOf(path) })
   }
 
-  /** Removes what is too much beside the files in use. */
+  /** Removes what is too much beside the files in use, at most one of each series, by what they have now. */
   enforce(inUse: readonly FileInUse[]): void {
-    const { files, bytes } = this.#keep
-    if (files !== undefined) this.#removeByCount(files, inUse)
-    if (bytes !== undefined) this.#removeBySize(bytes, inUse)
+    const series = new Set(inUse.map(({ seriesKey }) => seriesKey))
+    for (const [key, files] of this.#ofSeries) this.#removeByCount(files, series.has(key) ? 1 : 0)
+    this.#inUse.clear()
+    if (this.#keep.bytes === undefined) return
+    for (const { path } of inUse) this.#inUse.set(path, sizeOf(path))
+    this.#removeBySize()
   }
 
-  #removeByCount(limit: number, inUse: readonly FileInUse[]): void {
-    const counts = new Map<string, number>()
-    for (const { seriesKey } of [...this.#finished, ...inUse]) counts.set(seriesKey, (counts.get(seriesKey) ?? 0) + 1)
-    this.#removeWhile((file) => {
-      const count = counts.get(file.seriesKey)!
-      counts.set(file.seriesKey, count - 1)
-      return count > limit
-    })
+  #add(file: FinishedFile): void {
+    this.#finished.add(file)
+    this.#finishedBytes += file.bytes
+    const series = this.#ofSeries.get(file.seriesKey)
+    if (series === undefined) this.#ofSeries.set(file.seriesKey, new Set([file]))
+    else series.add(file)
   }
 
-  #removeBySize(limit: number, inUse: readonly FileInUse[]): void {
-    let total = 0
-    for (const { path } of inUse) total += sizeOf(path)
-    for (const { bytes } of this.#finished) total += bytes
-    this.#removeWhile((file) => {
-      const excess = total > limit
-      total -= file.bytes
-      return excess
-    })
+  #removeByCount(files: ReadonlySet<FinishedFile> | undefined, inUse: number): void {
+    const limit = this.#keep.files
+    if (limit === undefined || files === undefined) return
+    let excess = files.size + inUse - limit
+    for (const file of files) {
+      if (excess-- <= 0) break
+      this.#remove(file)
+    }
   }
 
-  /** Asks about every file, oldest first. */
-  #removeWhile(isTooMuch: (file: FinishedFile) => boolean): void {
-    const kept = this.#finished.filter((file) => !isTooMuch(file) || !this.#remove(file.path))
-    this.#finished.splice(0, this.#finished.length, ...kept)
+  #removeBySize(): void {
+    const limit = this.#keep.bytes
+    if (limit === undefined) return
+    let excess = this.#finishedBytes - limit
+    for (const bytes of this.#inUse.values()) excess += bytes
+    for (const file of this.#finished) {
+      if (excess <= 0) break
+      excess -= file.bytes
+      this.#remove(file)
+    }
   }
 
-  #remove(path: string): boolean {
+  /** One that cannot be removed is tried again the next time. */
+  #remove(file: FinishedFile): void {
     try {
-      unlinkSync(path)
-      this.#events.removed(path)
+      unlinkSync(file.path)
+      this.#events.removed(file.path)
     } catch (error) {
       if (errorCode(error) !== 'ENOENT') {
-        if (!this.#failing) this.#events.cannotRemove(error, path)
+        if (!this.#failing) this.#events.cannotRemove(error, file.path)
         this.#failing = true
-        return false
+        return
       }
     }
     this.#failing = false
-    return true
+    this.#finished.delete(file)
+    this.#ofSeries.get(file.seriesKey)!.delete(file)
+    this.#finishedBytes -= file.bytes
   }
 }
 
