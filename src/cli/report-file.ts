@@ -34,6 +34,11 @@ export class ReportFile {
     this.#attempt(() => closeSync(openSync(this.#temporary!, 'wx', 0o644)))
   }
 
+  /** Where it is moved to its place; undefined where it is written as it is. */
+  get folder(): string | undefined {
+    return this.#temporary === undefined ? undefined : dirname(this.#path)
+  }
+
   write(text: string): void {
     const temporary = this.#temporary
     this.#attempt(() => {

@@ -16,6 +16,7 @@ import { ServiceManager } from './service-manager.ts'
 import { sinkNames, sinkWish, sinkWishes, targetOf } from './sink-wishes.ts'
 import { StatusLine } from './status-line.ts'
 import { Telemetry } from './telemetry.ts'
+import { closedFolders, ownAccess, sinkFolders } from './user-folders.ts'
 
 /** What every command that runs a pipeline takes; its schema says what each means. */
 export interface RunOptions {
@@ -96,13 +97,13 @@ export async function runPipeline(
       file?.discard()
       throw error
     }
-    if (account !== undefined) await dropPrivileges(account, before, supervisor, file)
+    const closed = account === undefined ? [] : await dropPrivileges(account, before, supervisor, run, file)
     announce(supervisor.description)
     supervisor.announced()
     telemetry.collecting()
     timers.push(...tellServiceManager(service, supervisor, log), ...ownTimers(run, supervisor, service, log))
     if (telemetry.url !== undefined) log.info(`live page and metrics at ${telemetry.url}`)
-    for (const warning of supervisor.warnings) log.warn(warning)
+    for (const warning of [...supervisor.warnings, ...closed]) log.warn(warning)
     if (!run.quiet && run.logLevel !== 'silent') line = StatusLine.open(() => supervisor.snapshot(), source.file)
     const problem = await supervisor.finished().finally(() => {
       line?.close()
@@ -175,16 +176,20 @@ export function reportFile(source: Pick<SourcePlan, 'file'>, run: RunOptions): R
   return new ReportFile(run.report, { files, names: sinkNames(run) })
 }
 
+/** Gives up root. Returns what sinks cannot do from then on. */
 async function dropPrivileges(
   account: Account,
   before: Set<string>,
   supervisor: Supervisor,
+  run: RunOptions,
   file?: ReportFile,
-): Promise<void> {
+): Promise<string[]> {
   try {
+    const folders = sinkFolders(run)
     file?.handTo(account.uid, account.gid)
     become(account, before)
     file?.requirePlace()
+    return closedFolders(folders, run.user!.user, ownAccess).map(({ what, mend }) => `${what}. ${mend}`)
   } catch (error) {
     supervisor.stop()
     supervisor.announced()

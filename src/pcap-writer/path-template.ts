@@ -12,6 +12,8 @@ export interface Series {
   readonly linkType?: number | undefined
 }
 
+const NO_SERIES: Series = { encapsulation: 'none', tunnelId: undefined }
+
 interface SeriesField {
   readonly pattern: string
   /** The field's text; made of digits, letters and hyphens only, so that nobody steers it out of the folder. */
@@ -78,6 +80,11 @@ export class PathTemplate {
     }
     if (number === 0) return path
     return `${path.slice(0, path.length - this.#extensions.length)}-${number}${this.#extensions}`
+  }
+
+  /** The folder of a file at `second`, as far as no series is needed to tell. */
+  firstFolder(second: number): string {
+    return this.hasSeriesFields ? this.folder : dirname(this.expand(second, NO_SERIES, 0))
   }
 
   /** Tells the series of one template apart: equal for two series whose files have the same names. */

@@ -1,6 +1,6 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -171,6 +171,27 @@ requires(
   expectForetold([...given, 'nobody:nosuchgroup'], 64, /there is no group nosuchgroup/)
   expectForetold([...given, 'nobody'], 77, /only root can become somebody else/, AS_NOBODY)
   expect(checked([...given, 'nobody']).exitCode).toBe(0)
+})
+
+requires(
+  'build',
+  'linux',
+  'root',
+)("a folder that is not the user's: a warning for sinks, which begin as root; 73 for the report", () => {
+  mkdirSync(join(folder, 'closed'), { mode: 0o700 })
+  mkdirSync(join(folder, 'own'))
+  chownSync(join(folder, 'own'), NOBODY, NOBODY)
+  const given = (path: string) => [...LISTEN, '--out', `pcap:${path}/%H.pcap?rotate=1h`, '--user', 'nobody']
+  const warnings = (args: readonly string[]) =>
+    checked(args).findings.filter(({ level, about }) => level === 'warn' && about === 'user')
+  expect(warnings(given(`${folder}/own`))).toEqual([])
+  const told = warnings(given(`${folder}/closed`))
+  expect(told).toHaveLength(1)
+  expect(told[0]!.what).toContain(`${folder}/closed is closed to that user`)
+  expect(told[0]!.mend).toContain(`chown nobody ${folder}/closed`)
+  const report = [...LISTEN, '--out', 'null', '--user', 'nobody', '--report']
+  expectForetold([...report, `${folder}/closed/r.json`], 73, /permission denied/)
+  expect(checked([...report, `${folder}/own/r.json`]).exitCode).toBe(0)
 })
 
 it('with two things wrong it ends as collecting does, which opens files before it listens', async () => {

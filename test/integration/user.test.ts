@@ -88,6 +88,20 @@ it.each([
   expect(readdirSync(folder)).toEqual([])
 })
 
+it('a folder that the user may not write to is told once it collects: files that are begun later will be lost', async () => {
+  chownSync(folder, 0, 0)
+  chmodSync(folder, 0o700)
+  const out = ['--out', `pcap:${folder}/%H%M%S.pcap?rotate=1h`, '--out', 'null']
+  collector = await startCollector(['--listen', 'vxlan://127.0.0.1:0', ...out, '--user', 'nobody'], {
+    owner: NOBODY,
+  })
+  await until('it is told', () => collector.stderr.includes('is closed to that user'))
+  expect(collector.stderr.split('\n')[0]).toContain('listening')
+  expect(collector.stderr).toContain(`chown nobody ${folder}`)
+  expect(await collector.stop()).toBe(0)
+  expect(collector.stderr.split('is closed to that user')).toHaveLength(2)
+})
+
 it('a report that the user could not put in its place is refused at the start', () => {
   chownSync(folder, 0, 0)
   chmodSync(folder, 0o755)

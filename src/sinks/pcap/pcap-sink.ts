@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { type Stats, statSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { EXIT_USAGE, Failure } from '../../config/terms/failure.ts'
 import type { Finding } from '../../config/terms/finding.ts'
@@ -45,21 +45,31 @@ const KEYS = [
 function namesOf({ target, compress, keep }: NamedFiles): NamePattern | undefined {
   if (target === '-') return undefined
   const template = new PathTemplate(target)
-  if (isDevice(template.text)) return undefined
+  if (statusOf(template.text)?.isCharacterDevice()) return undefined
   return new NamePattern(compress === 'gzip' ? template.gzipped() : template, keep !== undefined)
 }
 
-function isDevice(path: string): boolean {
+/** SIGHUP makes another file also where nothing else does. */
+function folderOf({ target }: NamedFiles): string | undefined {
+  if (target === '-') return undefined
+  const template = new PathTemplate(target)
+  const status = statusOf(template.text)
+  if (status?.isFIFO() || status?.isCharacterDevice()) return undefined
+  return template.firstFolder(Date.now() / 1000)
+}
+
+function statusOf(path: string): Stats | undefined {
   try {
-    return statSync(path).isCharacterDevice()
+    return statSync(path)
   } catch {
-    return false
+    return undefined
   }
 }
 
 const shared = {
   takesTarget: true,
   names: namesOf,
+  folder: folderOf,
   slabBytes: (queue: number): number => queue,
   // Loaded when it is asked for, as in other sinks: a start does not need it.
   check: async (options: NamedFiles): Promise<readonly Finding[]> => [(await import('./check.ts')).checkFiles(options)],
