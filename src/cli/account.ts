@@ -1,4 +1,5 @@
-import { fchownSync, fstatSync, readdirSync, readFileSync } from 'node:fs'
+import { closeSync, constants, fchownSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { EXIT_NO_PERMISSION, EXIT_USAGE, Failure } from '../config/terms/failure.ts'
 import { outputOf } from '../config/terms/output-of.ts'
 import type { UserWish } from '../config/user.ts'
@@ -30,13 +31,41 @@ export function findAccount({ user, group }: UserWish): Account {
 
 /**
  * Gives up root for good, on all threads: the C library hands setuid() and its like on to each. Files that this process
- * has made by now become the account's. `before`: what writableFiles() was at the start.
+ * has made by now become the account's, with the folders that it has made for them. `before`: what writableFiles() was at the start.
  */
-export function become({ uid, gid, groups }: Account, before: ReadonlySet<string>): void {
-  for (const [fd, identity] of writableFiles()) if (!before.has(identity)) fchownSync(fd, uid, gid)
+export function become(account: Account, before: ReadonlySet<string>): void {
+  const { uid, gid, groups } = account
+  for (const [fd, identity] of writableFiles()) {
+    if (before.has(identity)) continue
+    handFoldersTo(account, fd)
+    fchownSync(fd, uid, gid)
+  }
   process.setgroups!([...groups])
   process.setgid!(gid)
   process.setuid!(uid)
+}
+
+/** Of the folders that lead to an open file, the last ones, while they are root's and younger than this process. */
+function handFoldersTo(account: Account, file: number): void {
+  try {
+    let path = dirname(readlinkSync(`/proc/self/fd/${file}`))
+    while (handTo(account, path)) path = dirname(path)
+  } catch {
+    // It has gone meanwhile, or was closed by another thread.
+  }
+}
+
+/** False where the folder is another's. */
+function handTo({ uid, gid }: Account, path: string): boolean {
+  const folder = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW)
+  try {
+    const { uid: owner, birthtimeMs } = fstatSync(folder)
+    const isOurs = owner === 0 && birthtimeMs >= performance.timeOrigin && dirname(path) !== path
+    if (isOurs) fchownSync(folder, uid, gid)
+    return isOurs
+  } finally {
+    closeSync(folder)
+  }
 }
 
 /** Regular files open for writing, standard streams aside: descriptor, and device and inode. */

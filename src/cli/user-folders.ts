@@ -13,10 +13,10 @@ export interface ClosedFolder {
   readonly mend: string
 }
 
-/** Where sinks make files while they run; of a folder that is not there yet, the one that it will be made in. */
+/** Where sinks make files and folders while they run; of one that is not there yet, the one that it will be made in. */
 export function sinkFolders({ out, quarantine }: SinkOptions): string[] {
   const sinks = quarantine === undefined ? out : [...out, quarantine]
-  const folders = sinks.flatMap(({ type, options }) => sinkType(type).folder?.(options) ?? []).map(nearestThere)
+  const folders = sinks.flatMap(({ type, options }) => sinkType(type).folders?.(options) ?? []).map(nearestThere)
   return [...new Set(folders)]
 }
 

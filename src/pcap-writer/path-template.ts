@@ -82,9 +82,12 @@ export class PathTemplate {
     return `${path.slice(0, path.length - this.#extensions.length)}-${number}${this.#extensions}`
   }
 
-  /** The folder of a file at `second`, as far as no series is needed to tell. */
-  firstFolder(second: number): string {
-    return this.hasSeriesFields ? this.folder : dirname(this.expand(second, NO_SERIES, 0))
+  /** The folders of a file at `second`, from the one that has to exist down, as far as no series is needed to tell. */
+  foldersAt(second: number): string[] {
+    if (this.hasSeriesFields) return [this.folder]
+    const folders = [dirname(this.expand(second, NO_SERIES, 0))]
+    while (folders[0] !== this.folder) folders.unshift(dirname(folders[0]!))
+    return folders
   }
 
   /** Tells the series of one template apart: equal for two series whose files have the same names. */

@@ -168,8 +168,8 @@ export interface SinkType<Options> {
   whenUnwritten?(options: Options): string
   /** What its files are called; absent or undefined = it makes none. */
   names?(options: Options): SinkNames | undefined
-  /** Where it makes files while it runs, now; absent or undefined = nowhere. */
-  folder?(options: Options): string | undefined
+  /** Where it makes files and folders while it runs, now. Absent = nowhere. */
+  folders?(options: Options): readonly string[]
   /** Bytes of the slab that each lane of a sink with this queue needs. */
   slabBytes(queue: number): number
   /** For `mirror-collector check`: tries what open() needs, and leaves nothing behind. Absent = there is nothing to look at. */

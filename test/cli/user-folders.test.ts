@@ -53,9 +53,12 @@ it('a folder behind one that is closed, which is named; root needs no mode', () 
 
 it('the folders are those of files that are begun later, as far as they are there', () => {
   const path = made('a', 0, 0, 0o755)
+  const year = `${new Date().getFullYear()}`
+  mkdirSync(join(folder, 'b', year), { recursive: true })
   const out = [
     `pcap:${path}/x.pcap`,
     `pcap:${path}/%Y/{vni}.pcap`,
+    `pcap:${folder}/b/%Y/x.pcap`,
     `pcapng:${path}/none/%Y/x.pcapng`,
     'pcap:-',
     'pcapng:/dev/null',
@@ -64,5 +67,5 @@ it('the folders are those of files that are begun later, as far as they are ther
     'null',
   ]
   const options = parseOptions(collectOptions, { out, quarantine: 'q%H.pcapng' })
-  expect(sinkFolders(options)).toEqual([path, folder, '.'])
+  expect(sinkFolders(options)).toEqual([path, join(folder, 'b'), join(folder, 'b', year), folder, '.'])
 })

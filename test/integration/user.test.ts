@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect } from 'vitest'
@@ -86,6 +96,25 @@ it.each([
   expect(ended.lines[0]).toContain(what)
   expect(ended.lines).toHaveLength(2)
   expect(readdirSync(folder)).toEqual([])
+})
+
+it('folders that were made as root become the user’s, too, and no others', async () => {
+  mkdirSync(join(folder, 'old'))
+  chmodSync(join(folder, 'old'), 0o777)
+  const out = ['--out', `pcap:${folder}/%Y/%m/a.pcap`, '--out', `pcap:${folder}/old/b.pcap`]
+  collector = await startCollector(['--listen', 'vxlan://127.0.0.1:0', ...out, '--user', 'nobody'], { owner: NOBODY })
+  const [year = ''] = readdirSync(folder).filter((name) => name !== 'old')
+  const [month = ''] = readdirSync(join(folder, year))
+  const owners = [year, `${year}/${month}`, 'old', `${year}/${month}/a.pcap`].map(
+    (name) => statSync(join(folder, name)).uid,
+  )
+  expect(owners).toEqual([NOBODY, NOBODY, 0, NOBODY])
+  expect(statSync(tmpdir()).uid).toBe(0)
+  collector.kill('SIGHUP')
+  await send(numberedDatagrams(3), collector.ports[0]!)
+  await until('all are written', async () => (await collector.statistics()).sinks.every(({ written }) => written === 3))
+  expect(await collector.stop()).toBe(0)
+  expect(collector.stderr).not.toContain('is closed to that user')
 })
 
 it('a folder that the user may not write to is told once it collects: files that are begun later will be lost', async () => {

@@ -133,3 +133,14 @@ describe('a matcher knows names of its own template', () => {
     expect(name?.match('2024-9.pcap')).toEqual({ seriesKey: '/9', number: 0 })
   })
 })
+
+test.each([
+  ['a.pcap', ['.']],
+  ['/a.pcap', ['/']],
+  ['%Y.pcap', ['.']],
+  ['../%Y/a.pcap', ['..', '../2026']],
+  ['/x%%y/a-%Y/%m/%d.pcap', ['/x%y', '/x%y/a-2026', '/x%y/a-2026/11']],
+  ['/x/%Y/{vni}/%m.pcap', ['/x']],
+])('%s: folders that have files are %j', (text, folders) => {
+  expect(new PathTemplate(text).foldersAt(new Date(2026, 10, 28).getTime() / 1000)).toEqual(folders)
+})

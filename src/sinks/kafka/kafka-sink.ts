@@ -45,7 +45,7 @@ export const kafkaSink: SinkType<KafkaOptions> = {
   takesRawIp: 'beside-ethernet',
   needsPeers: ({ format }) => format === 'frame',
   whenUnwritten: () => 'The lines above tell what its brokers say; mirror-collector check asks them.',
-  folder: ({ spool }) => spool,
+  folders: ({ spool }) => (spool === undefined ? [] : [spool]),
   slabBytes: (queue) => queue,
   check: async ({ target }) =>
     (await import('../../kafka/broker-findings.ts')).brokerFindings((parseTarget(target) as BrokersAndTopic).brokers),

@@ -54,7 +54,7 @@ function cannotBe(path: string, error: unknown, folder?: string): Finding {
 /** Where the first file will be. Folders with fields in their names are made when they are needed. */
 function checkFolder(path: PathTemplate): Finding {
   const { folder } = path
-  const isMade = path.firstFolder(Date.now() / 1000) !== folder
+  const isMade = path.foldersAt(Date.now() / 1000).length > 1
   const where = isMade ? nearestFolder(folder) : folder
   try {
     const speed = writeSpeed(where)

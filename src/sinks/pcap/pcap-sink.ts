@@ -50,12 +50,12 @@ function namesOf({ target, compress, keep }: NamedFiles): NamePattern | undefine
 }
 
 /** SIGHUP makes another file also where nothing else does. */
-function folderOf({ target }: NamedFiles): string | undefined {
-  if (target === '-') return undefined
+function foldersOf({ target }: NamedFiles): string[] {
+  if (target === '-') return []
   const template = new PathTemplate(target)
   const status = statusOf(template.text)
-  if (status?.isFIFO() || status?.isCharacterDevice()) return undefined
-  return template.firstFolder(Date.now() / 1000)
+  if (status?.isFIFO() || status?.isCharacterDevice()) return []
+  return template.foldersAt(Date.now() / 1000)
 }
 
 function statusOf(path: string): Stats | undefined {
@@ -69,7 +69,7 @@ function statusOf(path: string): Stats | undefined {
 const shared = {
   takesTarget: true,
   names: namesOf,
-  folder: folderOf,
+  folders: foldersOf,
   slabBytes: (queue: number): number => queue,
   // Loaded when it is asked for, as in other sinks: a start does not need it.
   check: async (options: NamedFiles): Promise<readonly Finding[]> => [(await import('./check.ts')).checkFiles(options)],
