@@ -9,6 +9,8 @@ export interface ByteFeed {
   readonly problem?: string | undefined
   /** Of a file: bytes of it that were read so far, compressed as they are there. */
   readonly bytesRead?: number | undefined
+  /** Of what can be read again: all of it once more, by the same descriptor, which closing this one frees. */
+  again?(): ByteFeed
   /** Frees the descriptor; a read in progress ends. May be called again. */
   close(): void
 }

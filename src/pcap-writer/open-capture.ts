@@ -53,19 +53,21 @@ function feedOf(fd: number, path: string): ByteFeed {
     if (fd !== STANDARD_INPUT) closeSync(fd)
     throw new CaptureOpenError('EISDIR', path)
   }
-  return stat.isFIFO() || stat.isSocket() || isatty(fd) ? new StreamFeed(fd) : new FileFeed(fd)
+  if (stat.isFIFO() || stat.isSocket() || isatty(fd)) return new StreamFeed(fd)
+  // Where a shell's file was opened, and what was read of it before, nobody knows.
+  return stat.isFile() && fd !== STANDARD_INPUT ? new RepeatableFeed(fd) : new FileFeed(fd)
 }
 
 /** Regular files and devices: read at once, never waited for. */
 class FileFeed implements ByteFeed {
-  readonly #fd: number
+  readonly fd: number
   #isOpen = true
   #problem: string | undefined
   /** Bytes read so far. */
   bytesRead = 0
 
   constructor(fd: number) {
-    this.#fd = fd
+    this.fd = fd
   }
 
   get problem(): string | undefined {
@@ -75,7 +77,7 @@ class FileFeed implements ByteFeed {
   read(into: Uint8Array): number {
     if (!this.#isOpen || this.#problem !== undefined) return 0
     try {
-      const length = readSync(this.#fd, into, 0, into.length, null)
+      const length = this.readNext(into)
       this.bytesRead += length
       return length
     } catch (error) {
@@ -85,8 +87,23 @@ class FileFeed implements ByteFeed {
   }
 
   close(): void {
-    if (this.#isOpen && this.#fd !== STANDARD_INPUT) closeSync(this.#fd)
+    if (this.#isOpen && this.fd !== STANDARD_INPUT) closeSync(this.fd)
     this.#isOpen = false
+  }
+
+  protected readNext(into: Uint8Array): number {
+    return readSync(this.fd, into, 0, into.length, null)
+  }
+}
+
+/** A regular file that was opened here. */
+class RepeatableFeed extends FileFeed {
+  again(): ByteFeed {
+    return new RepeatableFeed(this.fd)
+  }
+
+  protected override readNext(into: Uint8Array): number {
+    return readSync(this.fd, into, 0, into.length, this.bytesRead)
   }
 }
 
@@ -130,7 +147,8 @@ class CaptureFeed implements ByteFeed {
       this.#feed = this.#raw
       return total
     }
-    this.#feed = new GzipFeed(this.#raw, into.slice(0, total))
+    // Not by slice(): a Buffer's copies nothing.
+    this.#feed = new GzipFeed(this.#raw, new Uint8Array(into.subarray(0, total)))
     return this.#feed.read(into)
   }
 }
