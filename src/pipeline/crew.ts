@@ -76,9 +76,9 @@ export class Crew {
     for (const { control } of this.#task.memories) Atomics.store(control, CONTROL_STOP, 1)
   }
 
-  /** Resolves when all have it in force. */
+  /** Resolves when all have it in force. One that has died is not asked for: its successor's plan has it. */
   async choose(choiceFor: (worker: number) => WorkerChoice): Promise<void> {
-    await Promise.all(this.#threads.map((thread, worker) => thread.choose(choiceFor(worker))))
+    await Promise.all(this.#threads.map((thread, worker) => thread.choose(() => choiceFor(worker))))
   }
 
   /** Resolves when all have ended, with what was wrong with the input, if anything. Throws Failure when one failed for good. */

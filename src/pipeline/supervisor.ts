@@ -29,6 +29,8 @@ export class Supervisor {
   readonly #log: Logger
   readonly #announced: ReturnType<typeof withResolvers<void>> = withResolvers<void>()
   #run: Run | undefined
+  /** What SIGHUP has changed since the start; a worker that begins later begins with it. */
+  #choice: Omit<Choice, 'sinks'> | undefined
   #isStopped = false
   #sinkFailure: Failure | undefined
 
@@ -111,16 +113,17 @@ export class Supervisor {
    * Changes what is let in, kept and handed to each sink, and which sinks there are, without losing a frame. Resolves when it
    * is so, with the names of the sinks that came and went. Throws Failure where a new sink cannot be: nothing has changed then.
    */
-  async choose(choice: Choice): Promise<{ added: string[]; removed: string[] }> {
+  async choose({ sinks: wishes, ...choice }: Choice): Promise<{ added: string[]; removed: string[] }> {
     await this.#announced.promise
     const nothing = { added: [], removed: [] }
     if (this.#isStopped) return nothing
     const { sinks, crew } = this.#run!
-    const change = await sinks.prepare(choice.sinks)
+    const change = await sinks.prepare(wishes)
     if (this.#isStopped) {
       await sinks.forget(change)
       return nothing
     }
+    this.#choice = choice
     sinks.adopt(change)
     await crew.choose((worker) => ({ ...choice, ...sinks.choiceFor(worker, change) }))
     sinks.dismiss(change)
@@ -166,6 +169,7 @@ export class Supervisor {
         const { peers, peerCounts, sessions, tunnelCounts, counters, control } = memories[worker]!
         const plan: PipelinePlan = {
           ...options,
+          ...this.#choice,
           source: { ...options.source, share, legacy: before?.legacy },
           worker,
           slab: slab.memory,

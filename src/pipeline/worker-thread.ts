@@ -77,9 +77,9 @@ export class WorkerThread {
   }
 
   /** Resolves when the choice is in force, or the worker has ended. */
-  async choose(choice: WorkerChoice): Promise<void> {
+  async choose(choice: () => WorkerChoice): Promise<void> {
     if (this.#hasEnded) return
-    this.#worker.postMessage(choice)
+    this.#worker.postMessage(choice())
     // No race with the end: each would leave a reaction on that promise, which lives as long as the worker.
     await new Promise<void>((resolve) => {
       this.#chosen = resolve
