@@ -142,7 +142,8 @@ export class RingBlocks {
     const base = this.#byteOffset
     const end = (this.#block + 1) * this.#blockBytes
     let at = this.#at
-    let touched = Math.max(this.#touched, at)
+    // Math.max would make doubles of both.
+    let touched = this.#touched > at ? this.#touched : at
     let seen = 0
     for (let row = 0; row < rows; row++) {
       const soon = at + AHEAD_BYTES < end ? at + AHEAD_BYTES : end

@@ -56,7 +56,11 @@ export class PcapFormat implements RecordFormat {
 
   writeRecord(view: DataView, at: number, columns: RecordColumns, row: number, _interfaceId: number): void {
     view.setUint32(at + SECONDS, columns.seconds[row]!, true)
-    view.setUint32(at + FRACTION, Math.trunc(columns.nanoseconds[row]! / this.#unit), true)
+    view.setUint32(
+      at + FRACTION,
+      this.#unit === 1 ? columns.nanoseconds[row]! : Math.trunc(columns.nanoseconds[row]! / this.#unit),
+      true,
+    )
     view.setUint32(at + CAPTURED, columns.captured[row]!, true)
     view.setUint32(at + WIRE_LENGTH, columns.wireLength[row]!, true)
   }

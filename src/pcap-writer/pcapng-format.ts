@@ -173,13 +173,11 @@ function padded(length: number): number {
 
 /** Nanoseconds since 1970 as two 32-bit halves, the upper one first (section 4.3). */
 function writeTime(view: DataView, at: number, seconds: number, nanoseconds: number): void {
-  // The product needs 62 bits; in base 65536 every step stays below 2^53, where doubles are exact.
-  const low = (seconds & 0xffff) * NANOSECONDS + nanoseconds
-  const carry = Math.floor(low / 65_536)
-  const upper = (seconds >>> 16) * NANOSECONDS + carry
-  view.setUint32(at, Math.floor(upper / 65_536), true)
-  view.setUint16(at + 4, low - carry * 65_536, true)
-  view.setUint16(at + 6, upper % 65_536, true)
+  const low = (Math.imul(seconds, NANOSECONDS) + nanoseconds) >>> 0
+  // The sum needs 62 bits, of which a double keeps 53: it is off by 256 at most, which is far from half of 2^32.
+  const high = (seconds * NANOSECONDS + nanoseconds - low) / 2 ** 32 + 0.5
+  view.setUint32(at, high | 0, true)
+  view.setUint32(at + 4, low, true)
 }
 
 function block(type: number, parts: readonly Uint8Array[]): Uint8Array {

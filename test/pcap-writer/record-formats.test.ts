@@ -130,6 +130,22 @@ test('the interface statistics tell five values of 64 bits', () => {
   )
 })
 
+test('times in pcapng are those that integers of any size give', () => {
+  const format = new PcapngFormat()
+  // Where the lower half of the time wraps, on either side, with seconds spread over all that there are; and where the doubles
+  // that such numbers are rounded to lie closer on one side than on the other.
+  for (let i = 0; i < 20_000; i++) {
+    const wrap = ((BigInt(Math.imul(i, 0x9e3779b1) >>> 0) * 1_000_000_000n) >> 32n) << 32n
+    for (const total of [wrap, wrap - 1n, wrap + BigInt(i), 2n ** 61n + BigInt(i)]) {
+      if (total < 0n) continue
+      const [seconds, nanoseconds] = [Number(total / 1_000_000_000n), Number(total % 1_000_000_000n)]
+      const view = new DataView(records(format, [{ ...frame(0, seconds), nanoseconds }]).buffer)
+      // Section 4.3: the upper 32 bits first.
+      expect((BigInt(view.getUint32(12, true)) << 32n) | BigInt(view.getUint32(16, true))).toBe(total)
+    }
+  }
+})
+
 test.each([new PcapFormat(), new PcapngFormat()])(
   '$name gives back the time of a record at the ends of its range',
   (format) => {
