@@ -2,6 +2,7 @@ import { closeSync, constants, openSync } from 'node:fs'
 import { EXIT_CANNOT_CREATE, EXIT_INTERRUPTED, EXIT_USAGE, Failure } from '../config/terms/failure.ts'
 import { compileWish } from '../pipeline/filter-wish.ts'
 import { LINKTYPE_ETHERNET } from '../wire/link-type.ts'
+import { writeStandardOutput } from './standard-output.ts'
 import { version } from './version.ts'
 
 /** What Wireshark calls the interface on its command lines. */
@@ -126,5 +127,5 @@ function openFifo(path: string): number {
 }
 
 function print(lines: readonly string[]): void {
-  for (const line of lines) console.log(line)
+  writeStandardOutput(lines.map((line) => `${line}\n`).join(''))
 }

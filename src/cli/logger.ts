@@ -2,6 +2,7 @@ import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 import { type Logger, pino } from 'pino'
 import { withoutControls } from '../config/terms/without-controls.ts'
+import { writeStandardOutput } from './standard-output.ts'
 
 const STANDARD_ERROR = 2
 const FIELDS_OF_EVERY_LINE = ['level', 'time', 'msg', 'pid', 'hostname']
@@ -42,9 +43,9 @@ export function writeToStandardError(text: string): void {
   write(status === '' ? shown : ERASE_LINE + shown + status)
 }
 
-/** For people, who may look at it on a terminal, and for programs: JSON stays JSON. */
+/** For people, who may look at it on a terminal, and for programs: JSON stays JSON. Throws Failure where it cannot be written. */
 export function writeToStandardOutput(text: string): void {
-  process.stdout.write(withoutControls(text))
+  writeStandardOutput(withoutControls(text))
 }
 
 let descriptor: number | undefined

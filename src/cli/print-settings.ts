@@ -2,6 +2,7 @@ import type { Option } from 'commander'
 import { defaults } from '../config/json-schema.ts'
 import { writeToStandardOutput } from './logger.ts'
 import type { Settings } from './settings.ts'
+import { writeStandardOutput } from './standard-output.ts'
 import { yaml } from './yaml.ts'
 
 /**
@@ -10,7 +11,7 @@ import { yaml } from './yaml.ts'
  */
 export function printSettings(settings: Settings, table: readonly Option[], json: boolean): void {
   if (json) writeToStandardOutput(settingsJson(settings, table))
-  else process.stdout.write(settingsText(settings, table))
+  else writeStandardOutput(settingsText(settings, table))
 }
 
 export function settingsText(settings: Settings, table: readonly Option[]): string {

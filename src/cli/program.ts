@@ -21,6 +21,7 @@ import { writeToStandardError } from './logger.ts'
 import type { Given } from './option-file.ts'
 import { refuseEmpty } from './reload.ts'
 import { readSettings, type Settings } from './settings.ts'
+import { writeStandardOutput } from './standard-output.ts'
 import { version } from './version.ts'
 
 /** Runs the command line. Returns the exit code; never throws for what a user can do. */
@@ -53,6 +54,7 @@ export function createProgram(exit: (code: number) => void): Command {
     .helpCommand(true)
     .showHelpAfterError('See mirror-collector --help.')
     .configureOutput({
+      writeOut: writeStandardOutput,
       writeErr: writeToStandardError,
       outputError: (text, write) => write(text.replace(/^error: /, 'mirror-collector: ')),
     })

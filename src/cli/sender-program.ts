@@ -12,6 +12,7 @@ import { writeToStandardError } from './logger.ts'
 import { showStatus, takeDown } from './sender-down.ts'
 import { readMirrorFile } from './sender-file.ts'
 import { planMirror, setUpMirror } from './sender-up.ts'
+import { writeStandardOutput } from './standard-output.ts'
 import { version } from './version.ts'
 
 type Given = Record<string, unknown>
@@ -43,6 +44,7 @@ export function createProgram(): Command {
     .enablePositionalOptions()
     .showHelpAfterError('See mirror-sender --help.')
     .configureOutput({
+      writeOut: writeStandardOutput,
       writeErr: writeToStandardError,
       outputError: (text, write) => write(text.replace(/^error: /, 'mirror-sender: ')),
     })

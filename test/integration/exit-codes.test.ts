@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -354,6 +354,26 @@ requires('build')('a reader of the help that has seen enough makes no failure of
     ])
     expect({ program, status, stderr: stderr.toString() }).toEqual({ program, status: 0, stderr: '0\n' })
   }
+})
+
+requires('build', 'linux').each([
+  ['mirror-collector', ['--help']],
+  ['mirror-collector', ['--version']],
+  ['mirror-collector', ['decap', '--help']],
+  ['mirror-collector', ['check', '--print', '--out', 'null']],
+  ['mirror-collector', ['check', '--json', '--listen', 'vxlan://127.0.0.1:0', '--out', 'null']],
+  ['mirror-collector', ['extcap', '--extcap-interfaces']],
+  ['mirror-sender', ['--help']],
+])('%s %j into what has no room: 74', (program, args) => {
+  const command = new URL(`../../dist/bin/${program}.js`, import.meta.url).pathname
+  const { status, stderr } = spawnSync(process.execPath, [command, ...args], {
+    stdio: ['ignore', openSync('/dev/full', 'w'), 'pipe'],
+    encoding: 'utf8',
+  })
+  expect({ status, stderr }).toEqual({
+    status: 74,
+    stderr: `${program}: Cannot write to standard output: no room is left on its disk.\nMake room, or send it somewhere else.\n`,
+  })
 })
 
 requires('build')('where too few files may be open to load the program, it says so and not what Node says', () => {
