@@ -96,7 +96,7 @@ const EXIT_CODES: Section = {
     '69  unavailable, such as a port in use',
     '70  a defect of this program',
     '73  a file or device cannot be made',
-    '74  broken input, or decap could not write all',
+    '74  broken input, decap could not write all, or standard output has no room for text',
     '77  not permitted: the message names the capability',
     '78  configuration',
   ],
