@@ -28,6 +28,7 @@ export class RunningSink {
   readonly #places: (SlabPart | undefined)[] = []
   readonly #lanes: (Lane | undefined)[] = []
   #open: OpenSink | undefined
+  #closed: Promise<void> | undefined
 
   constructor(wish: SinkWish, slab: Slab) {
     this.wish = wish
@@ -66,6 +67,12 @@ export class RunningSink {
   async abandon(): Promise<void> {
     await this.open.abandon()
     this.#freePlaces()
+  }
+
+  /** Resolves when all that was queued has gone out, however often it is called. */
+  async close(): Promise<void> {
+    this.#closed ??= this.open.close()
+    await this.#closed
   }
 
   /** Joins it with a worker that has not begun. Throws Failure when there is no room for the queue. */

@@ -40,8 +40,8 @@ export class SinkSet {
   readonly #context: SinkSetContext
   #sinks: RunningSink[] = []
   #quarantine: RunningSink | undefined
-  /** Removed ones that still write. */
-  readonly #leaving: Map<RunningSink, Promise<void>> = new Map()
+  /** Removed ones that still write, or that workers may still hand frames to. */
+  readonly #leaving: Set<RunningSink> = new Set()
   /** By name: what those counted that have ended. */
   readonly #gone: Map<string, SinkCounters> = new Map()
   /** Opened by the SIGHUP that is being carried out, whose call for other files is not for them. */
@@ -73,7 +73,7 @@ export class SinkSet {
 
   /** Opens what is new among these sinks. Throws Failure, and nothing has changed then. */
   async prepare(wishes: readonly SinkWish[]): Promise<SinkChange> {
-    await Promise.race([Promise.all(this.#leaving.values()), setTimeout(LEAVE_MS, undefined, { ref: false })])
+    await Promise.race([closed(this.#leaving), setTimeout(LEAVE_MS, undefined, { ref: false })])
     const left = [...this.#sinks]
     const added: RunningSink[] = []
     const sinks: RunningSink[] = []
@@ -99,8 +99,12 @@ export class SinkSet {
   }
 
   /** These are the sinks from now on; workers have still to be told. */
-  adopt({ sinks, added, choices }: SinkChange): void {
+  adopt({ sinks, added, removed, choices }: SinkChange): void {
     this.#sinks = [...sinks]
+    for (const sink of removed) {
+      sink.isPartial = true
+      this.#leaving.add(sink)
+    }
     this.#justOpened = added
     for (const [i, { wanted, filter }] of choices.entries()) sinks[i]!.choice = { wanted, filter }
   }
@@ -113,23 +117,19 @@ export class SinkSet {
   /** No worker hands anything to the removed ones any more: they write what they have, in their own time. */
   dismiss({ removed }: SinkChange): void {
     for (const sink of removed) {
-      sink.isPartial = true
-      this.#leaving.set(
-        sink,
-        sink.open.close().then(() => {
-          this.#leaving.delete(sink)
-          this.#gone.set(
-            sink.name,
-            SinkCounters.sum([this.#gone.get(sink.name) ?? new SinkCounters(), sink.account.total]),
-          )
-        }),
-      )
+      void sink.close().then(() => {
+        this.#leaving.delete(sink)
+        this.#gone.set(
+          sink.name,
+          SinkCounters.sum([this.#gone.get(sink.name) ?? new SinkCounters(), sink.account.total]),
+        )
+      })
     }
   }
 
   hurry(): void {
     this.#isHurried = true
-    for (const sink of [...this.#all, ...this.#leaving.keys()]) sink.open.hurry()
+    for (const sink of [...this.#all, ...this.#leaving]) sink.open.hurry()
   }
 
   reopen(): void {
@@ -144,8 +144,8 @@ export class SinkSet {
 
   /** All workers have ended: resolves when all sinks have written what they had. */
   async close(): Promise<void> {
-    for (const sink of this.#all) await sink.open.close()
-    await Promise.all(this.#leaving.values())
+    for (const sink of this.#all) await sink.close()
+    await closed(this.#leaving)
   }
 
   accounts(): { sinks: NamedCounters[]; quarantine: NamedCounters | undefined } {
@@ -163,7 +163,7 @@ export class SinkSet {
   /** By name: what sinks that were removed have counted. */
   #past(): Map<string, SinkCounters> {
     const past = new Map(this.#gone)
-    for (const { name, account } of this.#leaving.keys()) {
+    for (const { name, account } of this.#leaving) {
       past.set(name, SinkCounters.sum([past.get(name) ?? new SinkCounters(), account.total]))
     }
     return past
@@ -214,6 +214,10 @@ export class SinkSet {
 
 async function abandon(sinks: readonly RunningSink[]): Promise<void> {
   for (const sink of sinks) await sink.abandon()
+}
+
+async function closed(sinks: Iterable<RunningSink>): Promise<void> {
+  await Promise.all([...sinks].map((sink) => sink.close()))
 }
 
 /** Whether one of the sinks writes who sent each frame. */
