@@ -11,8 +11,12 @@ export function checkFolder(folder: string): void {
   }
 }
 
-/** Says in a user's words why a file could not be created. */
-export function cannotCreate(path: string, error: unknown, folder: string = dirname(path)): CannotCreateError {
+/** Says in a user's words why a file could not be created. `folder`: by default that of the path that the system names, where fields are filled in. */
+export function cannotCreate(
+  path: string,
+  error: unknown,
+  folder: string = dirname((error as NodeJS.ErrnoException).path ?? path),
+): CannotCreateError {
   const [what, mend] = explain(errorCode(error), folder)
   return new CannotCreateError(path, what ?? (error instanceof Error ? error.message : `${error}`), mend, error)
 }

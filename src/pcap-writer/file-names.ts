@@ -1,7 +1,8 @@
-import { lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs'
+import { lstatSync, readdirSync, statSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Destination, type FileCalls, type KeepWaiting, RegularFile, Stream } from './destination.ts'
 import { errorCode } from './errors.ts'
+import { makeFolder } from './make-folder.ts'
 import type { PathMatcher, PathTemplate, Series } from './path-template.ts'
 
 /** A regular file that a template could have made, in this run or in an earlier one. */
@@ -71,7 +72,7 @@ export class FileNames {
       return RegularFile.create(path, this.#calls)
     } catch (error) {
       if (errorCode(error) === 'ENOENT' && dirname(path) !== this.#template.folder) {
-        mkdirSync(dirname(path), { recursive: true })
+        makeFolder(dirname(path))
         return RegularFile.create(path, this.#calls)
       }
       if (errorCode(error) !== 'EEXIST') throw error

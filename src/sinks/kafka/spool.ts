@@ -1,6 +1,7 @@
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { EXIT_CANNOT_CREATE, Failure } from '../../config/terms/failure.ts'
+import { makeFolder } from '../../pcap-writer/make-folder.ts'
 import type { ClosedBatch } from './open-batch.ts'
 import { appendEntry, type EntryHeader, readBatch, readHeader } from './spool-entry.ts'
 
@@ -56,7 +57,7 @@ export class Spool {
     this.#folder = folder
     this.#limit = limit
     try {
-      mkdirSync(folder, { recursive: true })
+      makeFolder(folder)
       lock(join(folder, LOCK))
       this.#load()
     } catch (error) {
