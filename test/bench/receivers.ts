@@ -7,7 +7,7 @@ import { Program } from './program.ts'
 import { VNI, VXLAN_PORT } from './traffic.ts'
 
 const PCAP_FILE_HEADER_BYTES = 24
-const PCAP_RECORD_HEADER_BYTES = 16
+export const PCAP_RECORD_HEADER_BYTES = 16
 
 export const COMMAND: string = new URL('../../dist/bin/mirror-collector.js', import.meta.url).pathname
 const REFERENCE_SOURCE = new URL('reference/receiver.c', import.meta.url).pathname

@@ -1,12 +1,16 @@
-import { attempt } from './live.ts'
+import { attempt, FULL_SPEED_COUNT_RATE } from './live.ts'
 import type { Place } from './place.ts'
-import { collectorWith, onVxlanDevice } from './receivers.ts'
+import { collectorWith, onVxlanDevice, PCAP_RECORD_HEADER_BYTES } from './receivers.ts'
 import { measured, type Row, type Settings } from './report.ts'
 import { median } from './statistics.ts'
 
 /** The part of the generator's highest rate at which CPU time is compared: all keep up, and wake-ups are few. */
 const SHARE = 0.5
 const FASTEST = Number.POSITIVE_INFINITY
+/** V8 compiles what runs once a batch or a segment only after seconds, 0.1 s in all: over so long it is a few nanoseconds a frame. */
+const SECONDS = 8
+/** What a run may write into memory. */
+const FILE_BYTES = 4e9
 
 /** The ring against tcpdump and dumpcap on the kernel's own vxlan device, turn by turn: what is lost at full speed, and CPU a frame. */
 export async function ring(place: Place, settings: Settings): Promise<Row[]> {
@@ -19,13 +23,15 @@ async function compare(place: Place, inner: number, settings: Settings): Promise
   const receivers = [collectorWith('ring'), onVxlanDevice('tcpdump'), onVxlanDevice('dumpcap')]
   const fastest: { rate: number; lost: number; cpuMicroseconds: number }[][] = []
   const paced: typeof fastest = []
+  const fits = FILE_BYTES / (inner + PCAP_RECORD_HEADER_BYTES) / FULL_SPEED_COUNT_RATE
+  const seconds = settings.quick ? settings.seconds : Math.min(SECONDS, fits)
   for (let i = 0; i < Math.max(3, settings.repeats); i++) {
     const turn: (typeof fastest)[number] = []
-    for (const receiver of receivers) turn.push(await attempt(place, receiver, inner, FASTEST, settings.seconds))
+    for (const receiver of receivers) turn.push(await attempt(place, receiver, inner, FASTEST, seconds))
     fastest.push(turn)
     const rate = SHARE * median(fastest.map(([ours]) => ours!.rate))
     const even: typeof turn = []
-    for (const receiver of receivers) even.push(await attempt(place, receiver, inner, rate, settings.seconds))
+    for (const receiver of receivers) even.push(await attempt(place, receiver, inner, rate, seconds))
     paced.push(even)
   }
   const cpu = (turns: typeof fastest, which: number) => median(turns.map((turn) => turn[which]!.cpuMicroseconds))
