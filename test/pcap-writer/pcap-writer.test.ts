@@ -110,7 +110,8 @@ describe('a writer that is killed with SIGKILL', () => {
     const written = await reported(child, 5000)
     child.kill('SIGKILL')
     await once(child, 'exit')
-    const found = sequences(path)
+    // SIGKILL can end a write halfway.
+    const found = sequences(path, true)
     expect(found.length).toBeGreaterThanOrEqual(written)
     expect(found).toEqual(range(0, found.length))
     expect(existsSync(path)).toBe(true)

@@ -123,8 +123,8 @@ export function tcpdump(path: string): string[] {
 }
 
 /** The sequence numbers of the frames in a file, where frame() puts them. */
-export function sequences(path: string): number[] {
-  return framesOf(path).map(({ bytes }) => Number.parseInt(bytes.slice(28, 36), 16))
+export function sequences(path: string, mayBreakOff = false): number[] {
+  return framesOf(path, mayBreakOff).map(({ bytes }) => Number.parseInt(bytes.slice(28, 36), 16))
 }
 
 function lines(text: string): string[] {
