@@ -1,5 +1,7 @@
+import { once } from 'node:events'
 import { mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
 import { expect, test } from 'vitest'
 import { makeFolder } from '../../src/pcap-writer/make-folder.ts'
 import { runCommand } from '../support/command.ts'
@@ -16,6 +18,16 @@ test('folders are made with those above them, and stay where they are there', ()
   symlinkSync('target', join(folder, 'link'))
   makeFolder(join(folder, 'link/x'))
   expect(statSync(join(folder, 'target/x')).isDirectory()).toBe(true)
+})
+
+test('two threads make the same folders at a time', async () => {
+  const folder = temporaryFolder()
+  const turns = new Int32Array(new SharedArrayBuffer(4))
+  const program = new URL('make-folders.ts', import.meta.url).href
+  // On Node 20 tsx does nothing for a worker by itself.
+  const start = `import('tsx/esm/api').then(({ register }) => (register(), import('${program}')))`
+  const workers = [0, 1].map(() => new Worker(start, { eval: true, execArgv: [], workerData: { folder, turns } }))
+  expect(await Promise.all(workers.map((worker) => once(worker, 'message')))).toEqual([[[]], [[]]])
 })
 
 test('a file in the way is an error', () => {
