@@ -2,6 +2,7 @@ import { accessSync, chownSync, closeSync, constants, openSync, rmSync, statSync
 import { dirname, join } from 'node:path'
 import { EXIT_CANNOT_CREATE, Failure } from '../config/terms/failure.ts'
 import { cannotCreate } from '../pcap-writer/create-errors.ts'
+import { errorCode } from '../pcap-writer/errors.ts'
 import { ReportPlace, refuseTaken, type Taken } from './report-place.ts'
 
 const STANDARD_OUTPUT = 1
@@ -30,8 +31,7 @@ export class ReportFile {
     // A FIFO or a device is written to as it is.
     if (kind !== undefined && !kind.isFile()) return
     this.#place = new ReportPlace(path)
-    this.#temporary = `${path}.${process.pid}.tmp`
-    this.#attempt(() => closeSync(openSync(this.#temporary!, 'wx', 0o644)))
+    this.#temporary = this.#attempt(() => madeBeside(path))
   }
 
   /** Where it is moved to its place; undefined where it is written as it is. */
@@ -86,6 +86,19 @@ export class ReportFile {
       const { message } = cannotCreate(`the report ${this.#path}`, error, dirname(this.#path))
       const [what = '', mend = ''] = message.split('\n')
       throw new Failure(EXIT_CANNOT_CREATE, what, mend)
+    }
+  }
+}
+
+/** Makes an empty file; what an earlier run left, which in a container had the same process id, may be a report, and stays. */
+function madeBeside(path: string): string {
+  for (let number = 0; ; number++) {
+    const name = `${path}.${process.pid}${number === 0 ? '' : `-${number}`}.tmp`
+    try {
+      closeSync(openSync(name, 'wx', 0o644))
+      return name
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error
     }
   }
 }

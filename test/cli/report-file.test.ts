@@ -130,6 +130,16 @@ test('a report is written whoever has removed the file that was made for it', ()
   expect(readFileSync(path, 'utf8')).toBe('whole')
 })
 
+test('what a run of the same process id has left beside it stays, and keeps no other from starting', () => {
+  const [path, left] = [join(folder, 'report.json'), join(folder, `report.json.${process.pid}.tmp`)]
+  writeFileSync(left, 'kept')
+  new ReportFile(path, NOTHING).discard()
+  new ReportFile(path, NOTHING).write('new')
+  expect(readFileSync(path, 'utf8')).toBe('new')
+  expect(readFileSync(left, 'utf8')).toBe('kept')
+  expect(readdirSync(folder)).toHaveLength(2)
+})
+
 requires('mkfifo')('a FIFO without a reader is an error, not a wait without end', () => {
   const path = join(folder, 'fifo')
   execFileSync('mkfifo', [path])
