@@ -1,7 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { Failure, type FailureMessage } from '../config/terms/failure.ts'
-import { CONTROL_STOP, type PipelinePlan, type SourceReady, type WorkerChoice } from './plan.ts'
+import { CONTROL_STOP, type PipelinePlan, type SourceReady, type WorkerChoice, type WorkerRefit } from './plan.ts'
 import type { WorkerMemory } from './worker-memory.ts'
 import { WorkerThread } from './worker-thread.ts'
 
@@ -10,6 +10,9 @@ const MOST_DEATHS = 5
 const WINDOW_MS = 60_000
 /** Before a second start; doubled for each further one. */
 const FIRST_PAUSE_MS = 100
+/** A sink that takes anything sends within so many looks what a worker that died has left it, and has room again. */
+const ROOM_LOOKS = 20
+const LOOK_MS = 2
 
 export interface CrewTask {
   readonly log: Logger
@@ -26,6 +29,8 @@ export interface CrewTask {
   planFor(worker: number, first: SourceReady | undefined, before?: SourceReady): PipelinePlan
   /** It will hand nothing over any more, and its successor has not begun. Returns how many packets were lost in it. */
   buried(worker: number): number
+  /** Whether every sink has room for a successor's queue. */
+  hasRoom(): boolean
 }
 
 /** The workers of a run: starts them, starts those again that die, waits for their end. */
@@ -81,6 +86,10 @@ export class Crew {
     await Promise.all(this.#threads.map((thread, worker) => thread.choose(() => choiceFor(worker))))
   }
 
+  refit(worker: number, refit: WorkerRefit): void {
+    this.#threads[worker]!.refit(refit)
+  }
+
   /** Resolves when all have ended, with what was wrong with the input, if anything. Throws Failure when one failed for good. */
   async finished(): Promise<string | undefined> {
     const ends = await Promise.allSettled(this.#ends)
@@ -113,6 +122,7 @@ export class Crew {
       }
       this.#say(worker, end.failure, lost)
       await setTimeout(pause)
+      for (let look = 0; look < ROOM_LOOKS && !this.#task.hasRoom(); look++) await setTimeout(LOOK_MS)
       // Also when all are to end by now: what waits in its sockets or its ring is still to be taken.
       this.restarts++
       this.#succeed(worker)

@@ -75,6 +75,11 @@ export class FanOut {
     this.#outlets = outlets
   }
 
+  /** The sink of this outlet, if it is still one, gets its frames another way from now on. */
+  refit({ id, sink }: Outlet): void {
+    this.#outlets = this.#outlets.map((outlet) => (outlet.id === id ? { ...outlet, sink } : outlet))
+  }
+
   close(): void {
     for (const outlet of this.#outlets) outlet.sink.close()
   }

@@ -26,6 +26,7 @@ import {
   type SinkChoice,
   type SinkPlan,
   type WorkerChoice,
+  type WorkerRefit,
 } from './plan.ts'
 import { RebuildStep } from './rebuild.ts'
 import { RefusedPackets } from './refused-packets.ts'
@@ -108,6 +109,17 @@ export class Pipeline {
     this.#fanOut.replace(
       choice.sinks.map((sink) => ({ ...known.find(({ id }) => id === sink.id)!, ...selectionOf(sink) })),
     )
+  }
+
+  /** Loads what reaches a sink another way. Returns what puts it in place, to be called between two batches. */
+  async refit({ refitted, isQuarantine }: WorkerRefit, say: (text: string) => void): Promise<() => void> {
+    if (!isQuarantine) {
+      const outlet = await openOutlet(refitted, say)
+      return () => this.#fanOut.refit(outlet)
+    }
+    const half = (await import(refitted.pipelineHalf)) as QuarantineHalf
+    const quarantine = half.attach(refitted.wiring, new SinkCounters(refitted.counters), this.peers)
+    return () => this.#refused?.refit(quarantine)
   }
 
   /** Whether all that the sinks have taken on up to now has come to its end there, asked later. */

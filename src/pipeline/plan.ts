@@ -35,6 +35,12 @@ export interface WorkerChoice extends Omit<Choice, 'sinks'> {
   readonly added: readonly SinkPlan[]
 }
 
+/** There is room for a queue to a sink that a worker went without: crosses to it as a message. */
+export interface WorkerRefit {
+  readonly refitted: SinkPlan
+  readonly isQuarantine: boolean
+}
+
 /** A sink as the pipeline's worker gets it. */
 export interface SinkPlan extends SinkChoice {
   /** Names it among the sinks of a run. */

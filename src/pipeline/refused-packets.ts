@@ -5,7 +5,7 @@ import { FRAGMENT_INCOMPLETE, isUnwanted, VERDICTS, type Verdict } from '../wire
 
 /** Sends packets that were refused into quarantine as they came, whatever the steps have made of their rows since. */
 export class RefusedPackets implements LostPieces {
-  readonly #quarantine: Quarantine
+  #quarantine: Quarantine
   /** By verdict: 1 where the packet is kept. */
   readonly #kept: Uint8Array = Uint8Array.from(VERDICTS, (_, verdict) => (isUnwanted(verdict) ? 0 : 1))
   #offset = 0
@@ -15,6 +15,11 @@ export class RefusedPackets implements LostPieces {
   #encapsulation = 0
 
   constructor(quarantine: Quarantine) {
+    this.#quarantine = quarantine
+  }
+
+  /** Between two batches: another way to the same place. */
+  refit(quarantine: Quarantine): void {
     this.#quarantine = quarantine
   }
 

@@ -1,5 +1,5 @@
 import { QUARANTINE, sinkType } from '../sinks/registry.ts'
-import type { OpenSink, SinkContext, SinkWish } from '../sinks/sink.ts'
+import type { OpenSink, SinkContext, SinkWiring, SinkWish } from '../sinks/sink.ts'
 import type { SinkCounters } from '../telemetry/counters.ts'
 import { SinkAccount } from '../telemetry/sink-account.ts'
 import type { SinkChoice, SinkPlan } from './plan.ts'
@@ -9,7 +9,15 @@ import type { WorkerMemory } from './worker-memory.ts'
 interface Lane {
   readonly id: number
   readonly counters: SinkCounters
+  /** Where its queue is; undefined where there was no room for one. */
+  readonly place: SlabPart | undefined
 }
+
+/** What a worker needs to reach a sink, but for what the sink's kind may not take. */
+export type JoinedSink = Omit<SinkPlan, 'linkType'>
+
+/** Of the half in the pipeline where there is no room for a queue. */
+const NO_ROOM = new URL('./no-room.js', import.meta.url)
 
 let sinks = 0
 let lanes = 0
@@ -24,16 +32,24 @@ export class RunningSink {
   /** What it selects now. */
   choice: SinkChoice
   readonly #slab: Slab
-  /** By worker: places for lanes that come, so that none is missing when they do. */
-  readonly #places: (SlabPart | undefined)[] = []
+  readonly #roomCame: () => void
+  /** For lanes that come. */
+  readonly #places: SlabPart[] = []
+  /** Places that it has, those in use among them; that are its own for good; that it may have. */
+  #had = 0
+  #kept = 0
+  #most = 0
+  /** By worker. */
   readonly #lanes: (Lane | undefined)[] = []
   #open: OpenSink | undefined
   #closed: Promise<void> | undefined
 
-  constructor(wish: SinkWish, slab: Slab) {
+  /** `roomCame`: a queue has been emptied, and there may be room for a worker that goes without one. */
+  constructor(wish: SinkWish, slab: Slab, roomCame: () => void) {
     this.wish = wish
     this.choice = { wanted: wish.wanted, filter: wish.filter }
     this.#slab = slab
+    this.#roomCame = roomCame
   }
 
   get name(): string {
@@ -50,12 +66,18 @@ export class RunningSink {
     return this.#open!
   }
 
-  /** Takes room for the queues of so many workers, and opens the target. Throws Failure. */
+  /**
+   * Takes room for the queues of so many workers, and opens the target. Where workers that die are started again, there may be
+   * one queue more, for a successor while what its predecessor left is still being sent: a sink that is there from the start
+   * keeps room for it, others take what there is then. Throws Failure.
+   */
   async start(workers: number, context: Omit<SinkContext, 'name' | 'account' | 'common' | 'slab'>): Promise<void> {
     const { name, common, options, type } = this.wish
     const slab = this.#slab.memory
+    this.#most = workers + (context.live ? 1 : 0)
+    this.#kept = context.isLate ? workers : this.#most
     try {
-      for (let worker = 0; worker < workers; worker++) this.#places.push(this.#newPlace())
+      while (this.#had < this.#kept) this.#keep(this.#slab.take(this.#placeBytes))
       this.#open = await sinkType(type).open(options, { ...context, name, account: this.account, common, slab })
     } catch (error) {
       this.#freePlaces()
@@ -72,40 +94,31 @@ export class RunningSink {
   /** Resolves when all that was queued has gone out, however often it is called. */
   async close(): Promise<void> {
     this.#closed ??= this.open.close()
+    this.#freePlaces()
     await this.#closed
   }
 
-  /** Joins it with a worker that has not begun. Throws Failure when there is no room for the queue. */
-  attach(worker: number, memory: WorkerMemory): Omit<SinkPlan, 'linkType'> {
-    // One that was made for a worker that had just died.
-    if (this.#lanes[worker] !== undefined) this.open.detach(this.#lanes[worker].id)
-    const place = this.#places[worker] ?? this.#newPlace()
-    this.#places[worker] = undefined
-    const lane = { id: lanes++, counters: this.account.addLane() }
-    lane.counters.deliveredBefore = memory.counters.delivered
-    this.#lanes[worker] = lane
-    const wiring = this.open.attach({
-      ...lane,
-      ...place,
-      worker,
-      peers: memory.peers,
-      pipelineCounters: memory.counters.memory,
-      drained: (frames) => {
-        // What a worker that died had begun to hand over, and never published.
-        lane.counters.addLost(lane.counters.taken - frames)
-        this.account.endLane(lane.counters)
-        this.#slab.giveBack(place)
-      },
-    })
-    return {
-      id: this.id,
-      pipelineHalf: this.open.pipelineHalf.href,
-      wiring,
-      counters: lane.counters.memory,
-      sent: this.account.sent.memory,
-      name: this.name,
-      ...this.choice,
+  /** Whether there is room for the queue of one more worker, which is kept then. */
+  reserve(): boolean {
+    if (this.#places.length === 0 && this.#had < this.#most) {
+      const place = this.#slab.tryTake(this.#placeBytes)
+      if (place !== undefined) this.#keep(place)
     }
+    return this.#places.length > 0
+  }
+
+  /** Joins it with a worker that has not begun: without a queue where there is no room for one, see refit(). */
+  attach(worker: number, memory: WorkerMemory): JoinedSink {
+    const counters = this.account.addLane()
+    counters.deliveredBefore = memory.counters.delivered
+    return this.#join(worker, memory, counters)
+  }
+
+  /** Joins it anew with a worker that goes without a queue, where there is room for one now. The counters are the same. */
+  refit(worker: number, memory: WorkerMemory): JoinedSink | undefined {
+    const lane = this.#lanes[worker]
+    if (lane === undefined || lane.place !== undefined || this.#closed !== undefined) return undefined
+    return this.reserve() ? this.#join(worker, memory, lane.counters) : undefined
   }
 
   /** The worker has died. What it had delivered, and not shown to this sink, counts as offered: it is lost here, too. */
@@ -115,15 +128,66 @@ export class RunningSink {
     if (lane === undefined) return
     const { offered, deliveredBefore } = lane.counters
     if (this.wish.type !== QUARANTINE) lane.counters.addOffered(counters.delivered - deliveredBefore - offered)
-    this.open.detach(lane.id)
+    if (lane.place === undefined) this.#ended(lane, 0)
+    else this.open.detach(lane.id)
+  }
+
+  #join(worker: number, memory: WorkerMemory, counters: SinkCounters): JoinedSink {
+    const place = this.reserve() ? this.#places.pop() : undefined
+    const lane: Lane = { id: lanes++, counters, place }
+    this.#lanes[worker] = lane
+    return {
+      id: this.id,
+      pipelineHalf: (place === undefined ? NO_ROOM : this.open.pipelineHalf).href,
+      wiring: place && this.#wiringOf(lane, place, worker, memory),
+      counters: counters.memory,
+      sent: this.account.sent.memory,
+      name: this.name,
+      ...this.choice,
+    }
+  }
+
+  #wiringOf(lane: Lane, place: SlabPart, worker: number, { peers, counters }: WorkerMemory): SinkWiring {
+    return this.open.attach({
+      id: lane.id,
+      counters: lane.counters,
+      ...place,
+      worker,
+      peers,
+      pipelineCounters: counters.memory,
+      drained: (frames) => {
+        this.#ended(lane, frames)
+        this.#giveBack(place)
+        if (this.#closed !== undefined) return
+        // Empty now.
+        while (this.#had < this.#kept) this.#keep(this.#slab.take(this.#placeBytes))
+        this.#roomCame()
+      },
+    })
+  }
+
+  /** `frames` came through the lane: what a worker that died had begun to hand over, and never published, is lost. */
+  #ended({ counters }: Lane, frames: number): void {
+    counters.addLost(counters.taken - frames)
+    this.account.endLane(counters)
+  }
+
+  #keep(place: SlabPart): void {
+    this.#places.push(place)
+    this.#had++
+  }
+
+  #giveBack(place: SlabPart): void {
+    this.#slab.giveBack(place)
+    this.#had--
   }
 
   #freePlaces(): void {
-    for (const place of this.#places.splice(0)) if (place !== undefined) this.#slab.giveBack(place)
+    for (const place of this.#places.splice(0)) this.#giveBack(place)
   }
 
-  #newPlace(): SlabPart {
-    return this.#slab.take(sinkType(this.wish.type).slabBytes(this.wish.common.queue))
+  get #placeBytes(): number {
+    return sinkType(this.wish.type).slabBytes(this.wish.common.queue)
   }
 }
 

@@ -7,8 +7,8 @@ import { sourceType } from '../sources/registry.ts'
 import { SinkCounters } from '../telemetry/counters.ts'
 import type { NamedCounters } from '../telemetry/report.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../wire/link-type.ts'
-import type { PipelineOptions, SinkPlan, WorkerChoice } from './plan.ts'
-import { RunningSink } from './running-sink.ts'
+import type { PipelineOptions, SinkPlan, WorkerChoice, WorkerRefit } from './plan.ts'
+import { type JoinedSink, RunningSink } from './running-sink.ts'
 import type { Slab } from './slab.ts'
 import type { WorkerMemory } from './worker-memory.ts'
 
@@ -21,6 +21,8 @@ export interface SinkSetContext {
   readonly options: PipelineOptions
   readonly slab: Slab
   readonly memories: readonly WorkerMemory[]
+  /** A worker that has begun is to be told. */
+  refit(worker: number, refit: WorkerRefit): void
   /** The program is to end. */
   stop(): void
   fail(failure: FailureMessage): void
@@ -58,7 +60,12 @@ export class SinkSet {
     if (quarantine !== undefined) this.#quarantine = await this.#open(quarantine)
   }
 
-  /** Joins all sinks with a worker that has not begun. Throws Failure. */
+  /** Whether every sink has room for the queue of one more worker. */
+  get haveRoom(): boolean {
+    return this.#all.every((sink) => sink.reserve())
+  }
+
+  /** Joins all sinks with a worker that has not begun. */
   attach(worker: number): { sinks: SinkPlan[]; quarantine: SinkPlan | undefined } {
     return {
       sinks: this.#sinks.map((sink) => this.#planOf(sink, worker)),
@@ -109,7 +116,7 @@ export class SinkSet {
     for (const [i, { wanted, filter }] of choices.entries()) sinks[i]!.choice = { wanted, filter }
   }
 
-  /** What a worker has to be told. Throws Failure. */
+  /** What a worker has to be told. */
   choiceFor(worker: number, { choices, added }: SinkChange): Pick<WorkerChoice, 'sinks' | 'added'> {
     return { sinks: choices, added: added.map((sink) => this.#planOf(sink, worker)) }
   }
@@ -175,7 +182,7 @@ export class SinkSet {
 
   async #open(wish: SinkWish, isLate = false): Promise<RunningSink> {
     const { log, announced, options, slab, memories, stop, fail } = this.#context
-    const sink = new RunningSink(wish, slab)
+    const sink: RunningSink = new RunningSink(wish, slab, () => void announced.then(() => this.#refit(sink)))
     sink.isPartial = isLate
     await sink.start(memories.length, {
       log,
@@ -207,8 +214,21 @@ export class SinkSet {
   }
 
   #planOf(sink: RunningSink, worker: number): SinkPlan {
-    const { options, memories } = this.#context
-    return { ...sink.attach(worker, memories[worker]!), linkType: onlyLinkType(sinkType(sink.wish.type), options) }
+    return this.#withLinkType(sink, sink.attach(worker, this.#context.memories[worker]!))
+  }
+
+  /** Workers that go without a queue to this sink get one, as far as there is room. */
+  #refit(sink: RunningSink): void {
+    for (const [worker, memory] of this.#context.memories.entries()) {
+      const joined = sink.refit(worker, memory)
+      if (joined === undefined) continue
+      const isQuarantine = sink === this.#quarantine
+      this.#context.refit(worker, { refitted: this.#withLinkType(sink, joined), isQuarantine })
+    }
+  }
+
+  #withLinkType({ wish }: RunningSink, joined: JoinedSink): SinkPlan {
+    return { ...joined, linkType: onlyLinkType(sinkType(wish.type), this.#context.options) }
   }
 }
 

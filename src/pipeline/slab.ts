@@ -42,17 +42,22 @@ export class Slab {
 
   /** The first place there is room at. Throws Failure. */
   take(bytes: number): SlabPart {
+    const part = this.tryTake(bytes)
+    if (part !== undefined) return part
+    throw new Failure(
+      EXIT_UNAVAILABLE,
+      'There is no room for the queues of more sinks while it runs.',
+      'Lower queue=, or start it again.',
+    )
+  }
+
+  /** Undefined where there is no room. */
+  tryTake(bytes: number): SlabPart | undefined {
     if (bytes === 0) return { byteOffset: 0, byteLength: 0 }
     const byteLength = pageAligned(bytes)
     const at = this.#free.findIndex((part) => part.byteLength >= byteLength)
     const room = this.#free[at]
-    if (room === undefined) {
-      throw new Failure(
-        EXIT_UNAVAILABLE,
-        'There is no room for the queues of more sinks while it runs.',
-        'Lower queue=, or start it again.',
-      )
-    }
+    if (room === undefined) return undefined
     const rest = { byteOffset: room.byteOffset + byteLength, byteLength: room.byteLength - byteLength }
     this.#free.splice(at, 1, ...(rest.byteLength > 0 ? [rest] : []))
     return { byteOffset: room.byteOffset, byteLength: bytes }

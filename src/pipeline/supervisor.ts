@@ -154,12 +154,13 @@ export class Supervisor {
       options,
       slab,
       memories,
+      refit: (worker, refit) => crew.refit(worker, refit),
       stop: () => this.stop(),
       fail: (failure) => this.#fail(failure),
     })
     const { count, workers } = options
     const budget = Number.isFinite(count) ? FrameBudget.allocate(count, workers) : undefined
-    const crew = new Crew({
+    const crew: Crew = new Crew({
       log: this.#log,
       announced: this.#announced.promise,
       memories,
@@ -191,6 +192,7 @@ export class Supervisor {
         if (budget !== undefined) new FrameBudget(budget, worker).settle(memories[worker]!.counters.delivered)
         return lost
       },
+      hasRoom: () => sinks.haveRoom,
     })
     return { options, memories, sinks, crew, accounting: new Accounting(memories, sinks, crew) }
   }
@@ -206,7 +208,7 @@ function needsPeers(options: PipelineOptions, wishes: readonly SinkWish[]): bool
   return askForPeers(wishes)
 }
 
-/** For all workers; where workers are started again, the queues of one that died are still being emptied then. */
+/** For all workers; where workers are started again, those that died may leave each sink one queue more, see RunningSink. */
 function slabBytes({ source, workers }: PipelineOptions, wishes: readonly SinkWish[]): number {
   const lanes = wishes.reduce((sum, wish) => sum + pageAligned(laneBytes(wish)), 0)
   const spare = sourceType(source.engine).canWait === true ? 0 : lanes

@@ -1,7 +1,14 @@
 import { Worker } from 'node:worker_threads'
 import { Failure, type FailureMessage, toFailureMessage } from '../config/terms/failure.ts'
 import type { NoticeLevel } from '../sources/source.ts'
-import { BEGIN, type PipelinePlan, type SourceReady, type WorkerChoice, type WorkerMessage } from './plan.ts'
+import {
+  BEGIN,
+  type PipelinePlan,
+  type SourceReady,
+  type WorkerChoice,
+  type WorkerMessage,
+  type WorkerRefit,
+} from './plan.ts'
 import { type Resolvers, withResolvers } from './with-resolvers.ts'
 
 /** How a worker ended: with what was wrong with its input, if anything, or by a failure. */
@@ -84,6 +91,11 @@ export class WorkerThread {
     await new Promise<void>((resolve) => {
       this.#chosen = resolve
     })
+  }
+
+  /** In force at some time from now on; goes nowhere where it has ended. */
+  refit(refit: WorkerRefit): void {
+    this.#worker.postMessage(refit)
   }
 
   get ended(): Promise<WorkerEnd> {

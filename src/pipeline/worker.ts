@@ -7,7 +7,14 @@ import { sourceType } from '../sources/registry.ts'
 import { END_OF_SOURCE, type NoticeLevel, type Source, type SourceType } from '../sources/source.ts'
 import { FrameBudget } from './frame-budget.ts'
 import { openOutlet, Pipeline } from './pipeline.ts'
-import { CONTROL_STOP, CONTROL_TURNS, type PipelinePlan, type WorkerChoice, type WorkerMessage } from './plan.ts'
+import {
+  CONTROL_STOP,
+  CONTROL_TURNS,
+  type PipelinePlan,
+  type WorkerChoice,
+  type WorkerMessage,
+  type WorkerRefit,
+} from './plan.ts'
 import { Settling } from './settling.ts'
 
 /** How long a receive may wait: the longest that a request to stop can go unseen. */
@@ -75,7 +82,7 @@ class PipelineWorker {
       post({ kind: 'ready', description, warnings, group, legacy })
       // The program gives up its privileges, and says that it listens, before the first frame can open a file.
       await once(parentPort!, 'message')
-      parentPort!.on('message', this.#choose)
+      parentPort!.on('message', this.#heed)
       const settling = new Settling(this.#pipeline, source)
       await this.#collect(source, settling)
       await settling.finish()
@@ -83,7 +90,7 @@ class PipelineWorker {
       hasEnded = true
     } finally {
       this.#isOver = true
-      parentPort!.off('message', this.#choose)
+      parentPort!.off('message', this.#heed)
       // After a failure a successor may go on with what is open.
       if (hasEnded || source.legacy === undefined) await source.close()
       this.#pipeline.close()
@@ -92,7 +99,14 @@ class PipelineWorker {
   }
 
   /** Comes when the event loop gets its turn, which is between two batches. */
-  readonly #choose = async (choice: WorkerChoice): Promise<void> => {
+  readonly #heed = async (message: WorkerChoice | WorkerRefit): Promise<void> => {
+    if ('refitted' in message) {
+      const putInPlace = await this.#pipeline.refit(message, say)
+      if (!this.#isOver) putInPlace()
+    } else await this.#choose(message)
+  }
+
+  async #choose(choice: WorkerChoice): Promise<void> {
     const added = await Promise.all(choice.added.map((sink) => openOutlet(sink, say)))
     if (this.#isOver) return
     this.#pipeline.choose(choice, added)

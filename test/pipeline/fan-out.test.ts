@@ -3,6 +3,7 @@ import type { FrameFilter } from '../../src/frames/bpf.ts'
 import { FrameBatch } from '../../src/frames/frame-batch.ts'
 import { type IdRange, NumberSet } from '../../src/frames/number-set.ts'
 import { FanOut } from '../../src/pipeline/fan-out.ts'
+import { attach as attachNoRoom } from '../../src/pipeline/no-room.ts'
 import { SinkCounters } from '../../src/telemetry/counters.ts'
 import { attach, nothingCollected } from './collecting-sink.ts'
 
@@ -90,4 +91,17 @@ test('an outlet that is replaced is closed and sees nothing more, one that stays
   expect(seen).toEqual([[1, 2], [1], [2, 3]])
   expect([stays, goes, comes].map(({ collected }) => collected.closes)).toEqual([0, 1, 0])
   expect([stays, goes, comes].map(({ counters }) => counters.offered)).toEqual([3, 1, 2])
+})
+
+test('a sink without room loses what it selects, and sees what follows once it has some, with the same counters', () => {
+  const late = outlet([{ from: 2, to: 3, deny: false }])
+  const fanOut = new FanOut([{ ...late, sink: attachNoRoom(undefined, late.counters) }], 8)
+  fanOut.write(batchOf(1, 2, 3))
+  expect(late.counters.dropped()).toEqual({ 'not-selected': 1, 'sink-overflow': 2 })
+  fanOut.refit({ ...late, wanted: undefined })
+  fanOut.refit(outlet())
+  fanOut.write(batchOf(1, 2))
+  expect(late.collected.frames.map(({ tunnelId }) => tunnelId)).toEqual([2])
+  expect(late.counters.dropped()).toEqual({ 'not-selected': 2, 'sink-overflow': 2 })
+  expect([late.counters.offered, late.counters.balance()]).toEqual([5, 0])
 })
