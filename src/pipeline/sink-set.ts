@@ -48,7 +48,8 @@ export class SinkSet {
   readonly #gone: Map<string, SinkCounters> = new Map()
   /** Opened by the SIGHUP that is being carried out, whose call for other files is not for them. */
   #justOpened: readonly RunningSink[] = []
-  #isHurried = false
+  /** Aborted once the program is to end. */
+  readonly #hurried: AbortController = new AbortController()
 
   constructor(context: SinkSetContext) {
     this.#context = context
@@ -135,7 +136,7 @@ export class SinkSet {
   }
 
   hurry(): void {
-    this.#isHurried = true
+    this.#hurried.abort()
     for (const sink of [...this.#all, ...this.#leaving]) sink.open.hurry()
   }
 
@@ -190,6 +191,7 @@ export class SinkSet {
       live: sourceType(options.source.engine).canWait !== true,
       input: inputFile(options),
       isLate,
+      hurried: this.#hurried.signal,
       rawIp: options.ipFrames === 'raw',
       stop: (reason) => {
         log.info({ sink: wish.name }, reason)
@@ -198,7 +200,7 @@ export class SinkSet {
       },
       fail,
     })
-    if (this.#isHurried) sink.open.hurry()
+    if (this.#hurried.signal.aborted) sink.open.hurry()
     return sink
   }
 

@@ -133,6 +133,8 @@ export interface SinkContext {
   readonly input?: string | undefined
   /** It comes while the program runs, by SIGHUP: what it finds taken may be its predecessor's. */
   readonly isLate?: boolean
+  /** Aborted when the program is to end while the sink is being opened: as hurry(), which there is nobody to ask for yet. */
+  readonly hurried?: AbortSignal
   /** IP packets that were mirrored without Ethernet come bare. */
   readonly rawIp: boolean
   /** Nothing can be delivered any more (a reader has gone): ask the program to stop, unless other sinks go on. */

@@ -1,5 +1,15 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -51,3 +61,35 @@ it.each([0, 15, 30, 200])(
     expect(report).toMatchObject({ received: FRAMES, sinks: [{ written: FRAMES }, { sink: `pcap:${fifo}` }] })
   },
 )
+
+it('SIGTERM while a SIGHUP brings a FIFO that has no room, so that it cannot be opened yet: it ends', async () => {
+  const writer = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK)
+  expect(() => {
+    for (;;) writeSync(writer, Buffer.alloc(4096))
+  }).toThrow('EAGAIN')
+  const config = join(folder, 'a.yaml')
+  writeFileSync(config, 'out: "null"\n')
+  collector = await startCollector(['--config', config, '--listen', 'vxlan://127.0.0.1:0'])
+  writeFileSync(config, `out: ["null", "pcap:${fifo}"]\n`)
+  collector.kill('SIGHUP')
+  await until('it is being opened', () => hasOpen(collector.pid, fifo))
+  await send(numberedDatagrams(10), collector.ports[0]!)
+  collector.kill('SIGTERM')
+  await until('it ends', () => collector.hasEnded, 8000)
+  closeSync(writer)
+  expect(await collector.exit()).toBe(0)
+  expectBalance(collector.report())
+  expect(collector.report()).toMatchObject({ received: 10, sinks: [{ sink: 'null', written: 10 }] })
+})
+
+function hasOpen(pid: number, path: string): boolean {
+  const folder = `/proc/${pid}/fd`
+  return readdirSync(folder).some((name) => {
+    try {
+      return readlinkSync(join(folder, name)) === path
+    } catch {
+      // It was closed meanwhile.
+      return false
+    }
+  })
+}

@@ -34,7 +34,10 @@ export interface ThreadPlan<Options> {
 /** Starts a sink's thread and waits until it has opened what it can open before the first frame. @throws Failure */
 export async function startSinkThread<Options>(plan: ThreadPlan<Options>, context: SinkContext): Promise<OpenSink> {
   const thread = new SinkThreadHost(plan, context)
-  await thread.ready
+  const hurry = () => thread.hurry()
+  if (context.hurried?.aborted) hurry()
+  context.hurried?.addEventListener('abort', hurry)
+  await thread.ready.finally(() => context.hurried?.removeEventListener('abort', hurry))
   return thread
 }
 
