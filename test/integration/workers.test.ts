@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, expect } from 'vitest'
 import { type Collector, expectBalance, startCollector } from '../support/collector.ts'
 import { joinedNamespaces, type NamespacePair } from '../support/namespaces.ts'
@@ -159,6 +160,8 @@ it.each([
     said += text
   })
   await until('strace looks on', () => said.includes('attached'))
+  // A wait that strace came into the middle of ends as another system call; none is longer than 100 ms.
+  await setTimeout(300)
   sendFlows(20)
   await until('all have arrived', async () => (await running.statistics()).delivered >= FLOWS * 20)
   expect(await running.stop()).toBe(0)
