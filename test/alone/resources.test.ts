@@ -46,6 +46,7 @@ it('without --out the frames are in a file in the working folder, and nothing el
   const names = readdirSync(folder)
   expect(names).toEqual([expect.stringMatching(/^mirror-\d{8}-\d{6}\.pcap$/)])
   expect(framesOf(join(folder, names[0]!)).map((frame) => numberOf(frame.bytes))).toEqual([0, 1, 2])
+  expect(running.log.filter(({ path }) => path === names[0])).toMatchObject([{ level: 'info', msg: 'File opened.' }])
   expect(running.stdout).toHaveLength(0)
 })
 

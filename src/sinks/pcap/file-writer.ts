@@ -23,6 +23,7 @@ export class FileWriter implements Sender<FileOptions> {
   readonly #series: SeriesLanes = new SeriesLanes()
   readonly #pipelines: Map<number, PipelineCounters> = new Map()
   #gaveUp = false
+  #hasOpened = false
 
   /** `describe`: what pcapng's interfaces are called, where they are not tunnels. */
   constructor(thread: SinkThread<FileOptions>, describe?: CaptureFilesOptions['describe']) {
@@ -85,6 +86,14 @@ export class FileWriter implements Sender<FileOptions> {
     this.#files.discard()
   }
 
+  /** The first name is told to whoever gave fields, or no name: they cannot know it. */
+  #sayOpened(path: string): void {
+    const { target } = this.#thread.wiring.options
+    const isNews = !this.#hasOpened && path !== target && target !== '-'
+    this.#hasOpened = true
+    this.#thread.log(isNews ? 'info' : 'debug', 'File opened.', { path })
+  }
+
   /** A reader may be as slow as it likes; one that has stopped must not keep the program from ending. */
   #keepsWaiting(stalledMilliseconds: number): boolean {
     if (!this.#thread.isHurried) return true
@@ -115,7 +124,7 @@ export class FileWriter implements Sender<FileOptions> {
       }),
       keepWaiting: (stalledMilliseconds) => this.#keepsWaiting(stalledMilliseconds),
       events: {
-        opened: (path) => thread.log('debug', 'File opened.', { path }),
+        opened: (path) => this.#sayOpened(path),
         closed: (path) => thread.log('debug', 'File finished.', { path }),
         trouble: (error, path) => thread.log('error', `Cannot write, frames are being lost: ${text(error)}`, { path }),
         recovered: (lost) => thread.log('warn', `Writing again; ${lost} frames were lost.`),
