@@ -30,10 +30,25 @@ interface Argument {
 
 /** The options of collecting that Wireshark's dialogue shows. */
 export const ARGUMENTS: readonly Argument[] = [
-  { call: '--listen', display: 'Listen on', tooltip: '[ENCAP://][HOST]:PORT, default :4789', type: 'string' },
-  { call: '--vni', display: 'Identifiers', tooltip: 'VNIs, keys or sessions, e.g. 100,200-299,!250', type: 'string' },
+  {
+    call: '--listen',
+    display: 'Listen on',
+    tooltip: 'where to listen, [ENCAP://][HOST]:PORT, default :4789',
+    type: 'string',
+  },
+  {
+    call: '--vni',
+    display: 'Identifiers',
+    tooltip: 'VNIs, keys or sessions to let in, e.g. 100,200-299,!250',
+    type: 'string',
+  },
   { call: '--allow-from', display: 'Senders', tooltip: 'networks that tunnels may come from', type: 'string' },
-  { call: '--depth', display: 'Tunnels to take off', tooltip: 'one inside the other; a number or max', type: 'string' },
+  {
+    call: '--depth',
+    display: 'Tunnels to take off',
+    tooltip: 'how many tunnels to take off, one inside the other: a number or max',
+    type: 'string',
+  },
   {
     call: '--engine',
     display: 'Engine',
@@ -41,7 +56,12 @@ export const ARGUMENTS: readonly Argument[] = [
     type: 'selector',
     values: ['udp', 'ring', 'auto', 'dgram'],
   },
-  { call: '--fix-checksums', display: 'Fix checksums', tooltip: 'those left to network cards', type: 'boolflag' },
+  {
+    call: '--fix-checksums',
+    display: 'Fix checksums',
+    tooltip: 'complete the checksums that senders had left to their network cards',
+    type: 'boolflag',
+  },
   { call: '--config', display: 'Configuration', tooltip: 'a YAML file with more options', type: 'fileselect' },
 ]
 

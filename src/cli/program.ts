@@ -140,13 +140,13 @@ function addExtcap(program: Command, exit: (code: number) => void): void {
     .allowUnknownOption()
     .allowExcessArguments()
     .option('--extcap-interfaces', 'list interfaces')
-    .option('--extcap-version [version]', "Wireshark's")
-    .option('--extcap-interface <name>', 'of which the others ask')
+    .option('--extcap-version [version]', 'version of the Wireshark that asks')
+    .option('--extcap-interface <name>', 'interface that the other options ask about')
     .option('--extcap-dlts', 'list link types')
     .option('--extcap-config', 'list options')
     .option('--extcap-capture-filter <expression>', 'what to capture; without --capture, say what is wrong with it')
-    .option('--capture', 'write frames to the FIFO')
-    .option('--fifo <path>')
+    .option('--capture', 'write frames to the FIFO of --fifo')
+    .option('--fifo <path>', 'FIFO that --capture writes to; Wireshark makes it')
     .action(async (request: ExtcapRequest) => {
       refuseMisplaced('extcap', program.opts())
       exit(await extcap(request))
@@ -223,9 +223,12 @@ function addPipelineOptions(command: Command): Command {
     )
     .option(
       '--ethernet-source <mac>',
-      'address in the Ethernet header that mirrored IP packets without one get (default zeroes)',
+      'source address in the Ethernet header that mirrored IP packets without one get (default zeroes)',
     )
-    .option('--ethernet-destination <mac>', 'the same')
+    .option(
+      '--ethernet-destination <mac>',
+      'destination address in the Ethernet header that mirrored IP packets without one get (default zeroes)',
+    )
     .addOption(
       new Option(
         '--fcs <what>',
@@ -247,7 +250,9 @@ function addPipelineOptions(command: Command): Command {
       '[HOST:]PORT of the live page, /metrics, /report, /healthz, /readyz (default HOST 127.0.0.1)',
     )
     .option('--report <file>', 'write the accounting as one JSON object at the end; - is standard output')
-    .addOption(new Option('--log-level <level>', 'default info').choices([...LOG_LEVELS]))
+    .addOption(
+      new Option('--log-level <level>', 'least severe messages to log (default info)').choices([...LOG_LEVELS]),
+    )
     .option(
       '--config <file>',
       'YAML with these options as its keys; the environment, then the command line override it',

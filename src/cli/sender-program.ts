@@ -55,24 +55,24 @@ export function createProgram(): Command {
   addMirrorOptions(up).action((given: Given) => setUpMirror(merged(parseMirrorOptions, given, mirrorKeys())))
   const status = program.command('status').description('show the mirrors that are there, and what the kernel counted')
   addSelectingOptions(status)
-    .option('--json', 'for programs')
+    .option('--json', 'print one JSON object, for programs')
     .action((given: Given) => showStatus(merged(parseSelectionOptions, given, SELECTING)))
   const down = program.command('down').description('take away what "up" made')
   addSelectingOptions(down)
-    .option('--all', 'every mirror')
+    .option('--all', 'take every mirror away')
     .action((given: Given) => takeDown(merged(parseSelectionOptions, given, SELECTING)))
   return program
 }
 
 function addMirrorOptions(command: Command): Command {
   return addSelectingOptions(command)
-    .option('--direction <which>', `${DIRECTIONS.join(', ')} (default both)`)
-    .option('--filter <expression>', 'which packets, in the language of tcpdump (pcap-filter); default all')
-    .option('--source-port <low-high>', 'vxlan: UDP source ports, of which each flow keeps one')
+    .option('--direction <which>', `which way mirrored packets go: ${DIRECTIONS.join(', ')} (default both)`)
+    .option('--filter <expression>', 'which packets to mirror, in the language of tcpdump (pcap-filter); default all')
+    .option('--source-port <low-high>', 'range of UDP source ports, of which each flow keeps one; for vxlan')
     .option('--ttl <hops>', "time to live of the tunnel's packets")
     .option('--dscp <number>', "differentiated services code point of the tunnel's packets, 0 to 63")
     .option('--mtu <bytes>', 'MTU of the tunnel device')
-    .option('--snaplen <bytes>', 'in the kernel, cut copies to so many bytes, 68 or more')
+    .option('--snaplen <bytes>', 'cut copies to so many bytes, 68 or more, in the kernel')
     .option('--headers <layer>', `cut copies behind the header of this layer: ${HEADER_LAYERS.join(', ')}`)
     .option('--sample <1/N>', 'send one flow in N, both directions of it together')
 }
@@ -83,11 +83,11 @@ function addSelectingOptions(command: Command): Command {
     .option('--interface <name>', 'the interface that is mirrored')
     .option('--collector <address>', 'where the tunnel goes, IPv4 or IPv6')
     .option('--vni <number>', 'identifier of the tunnel: VNI, GRE key, ERSPAN session')
-    .option('--encapsulation <name>', `${SENDER_ENCAPSULATIONS.join(', ')} (default vxlan)`)
+    .option('--encapsulation <name>', `kind of tunnel: ${SENDER_ENCAPSULATIONS.join(', ')} (default vxlan)`)
     .option('--port <number>', 'UDP port of the collector (default vxlan 4789, geneve 6081)')
-    .option('--netns <name>', 'in this network namespace')
-    .option('--pid <number>', "in this process's network namespace")
-    .option('--container <name>', "in this container's, found by docker or podman")
+    .option('--netns <name>', 'network namespace that the interface is in')
+    .option('--pid <number>', 'process whose network namespace the interface is in')
+    .option('--container <name>', 'container that the interface is in, found by docker or podman')
     .option('--config <file>', 'YAML with these options as its keys; those given here override it')
 }
 

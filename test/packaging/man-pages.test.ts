@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { createProgram as collector } from '../../src/cli/program.ts'
 import { createProgram as sender } from '../../src/cli/sender-program.ts'
+import { DIRECTIONS, HEADER_LAYERS, SENDER_ENCAPSULATIONS } from '../../src/config/sender-options.ts'
 import { manPage } from '../support/man-page.ts'
 import { requires } from '../support/requirements.ts'
 
@@ -13,6 +14,20 @@ test('the man pages are those that --help makes: npm run generate', () => {
   const made = [collector(() => {}), sender()].map(manPage)
   expect(man.map((page) => readFileSync(PROJECT + page, 'utf8'))).toEqual(made)
 })
+
+test('no description of an option is empty, begins with a value, or leans on the one before it', () => {
+  const programs = [collector(() => {}), sender()]
+  const options = programs.flatMap((program) => [program, ...program.commands]).flatMap((command) => command.options)
+  const values: readonly string[] = [...SENDER_ENCAPSULATIONS, ...DIRECTIONS, ...HEADER_LAYERS]
+  const isWanting = (description: string, choices: readonly string[] = []) => {
+    const [first = ''] = description.split(/[ ,:]/)
+    return first === '' || [...values, ...choices].includes(first) || LEANING.test(description)
+  }
+  const wanting = options.filter(({ description, argChoices }) => isWanting(description, argChoices))
+  expect(wanting.map(({ flags, description }) => `${flags}: ${description}`)).toEqual([])
+})
+
+const LEANING = /^(the same$|default|in this|of which|one inside|those|for programs|Wireshark's$)/
 
 /** Bold is a letter, a backspace and the letter again. */
 function withoutOverstrikes(text: string): string {
