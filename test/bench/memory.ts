@@ -8,6 +8,8 @@ import { slope } from './statistics.ts'
 
 const INNER_BYTES = 200
 const SAMPLE_MS = 500
+/** Megabytes. A ring of --buffer's default counts as resident, once the kernel has filled it; what waits in a socket does not. */
+const MOST = { udp: 150, ring: 150 + (64 << 20) / 1e6 }
 
 /** Frames per second that keep a collector half busy: half of what it wrote when flooded at full speed. */
 export async function halfRate(place: Place, settings: Settings): Promise<number> {
