@@ -84,13 +84,18 @@ export function openFailure(error: unknown, address: string, { port, encapsulati
 }
 
 /** Said when less was granted than the user asked for. `reported`: SO_RCVBUF as it reads, on Linux twice the grant (socket(7)). */
-export function bufferWarning(asked: number, reported: number): string | undefined {
+export function bufferWarning(engine: string, asked: number, reported: number): string | undefined {
   const granted = process.platform === 'linux' ? reported / 2 : reported
   if (granted >= asked) return undefined
   return (
     `Receive buffer: asked for ${asked} bytes, got ${granted}; bursts will be lost. ` +
-    `Raise it with "sysctl -w net.core.rmem_max=${asked}", or give CAP_NET_ADMIN.`
+    `Raise it with "sysctl -w net.core.rmem_max=${asked}", or ${exceedLimit(engine)}.`
   )
+}
+
+/** How a receive buffer gets above net.core.rmem_max. Node.js asks with SO_RCVBUF, which no capability takes above it. */
+export function exceedLimit(engine: string): string {
+  return engine === 'dgram' ? 'use --engine udp with CAP_NET_ADMIN' : 'give CAP_NET_ADMIN'
 }
 
 function errorCode(error: unknown): string {

@@ -242,6 +242,18 @@ requires(
   })
 })
 
+it('--engine dgram is limited by net.core.rmem_max, whatever capability it has', () => {
+  const small = checked([...LISTEN, '--engine', 'dgram', '--out', 'null', '--buffer', '512MiB'])
+  expect(small.findings.find(({ about }) => about === 'receive buffer')).toMatchObject({
+    level: 'warn',
+    mend: 'sysctl -w net.core.rmem_max=536870912, or use --engine udp with CAP_NET_ADMIN.',
+  })
+  const warnings = small.findings.filter(({ about, level }) => about === 'listening' && level === 'warn')
+  expect(warnings.map(({ what }) => what)).toContainEqual(
+    expect.stringMatching(/Receive buffer: .* or use --engine udp with CAP_NET_ADMIN\.$/),
+  )
+})
+
 it('--print shows the configuration, as a file that means the same', () => {
   const args = ['--vni', '1,!2', '--out', `pcap:${folder}/a.pcap?rotate=1h`, ...LISTEN]
   const { exitCode, stdout } = runCommand(['check', '--print', ...args])

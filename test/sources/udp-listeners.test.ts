@@ -67,9 +67,14 @@ test('an error that is no fault of the user stays what it is', () => {
 })
 
 test('a buffer smaller than asked for is worth a warning, one as large is not', () => {
-  expect(bufferWarning(1000, 2000)).toBeUndefined()
-  expect(bufferWarning(1000, 1998)).toMatch(/asked for 1000 bytes, got 999;/)
-  expect(bufferWarning(64 << 20, 425_984)).toMatch(/67108864.*212992.*net\.core\.rmem_max=67108864/)
+  expect(bufferWarning('udp', 1000, 2000)).toBeUndefined()
+  expect(bufferWarning('udp', 1000, 1998)).toMatch(/asked for 1000 bytes, got 999;/)
+  expect(bufferWarning('udp', 64 << 20, 425_984)).toMatch(/67108864.*212992.*net\.core\.rmem_max=67108864/)
+})
+
+test('a small buffer is mended by what its engine can use: a capability is nothing to dgram', () => {
+  expect(bufferWarning('udp', 1000, 1998)).toMatch(/rmem_max=1000", or give CAP_NET_ADMIN\.$/)
+  expect(bufferWarning('dgram', 1000, 1998)).toMatch(/rmem_max=1000", or use --engine udp with CAP_NET_ADMIN\.$/)
 })
 
 requires('linux')('a port in use is told with the process that has it', async () => {

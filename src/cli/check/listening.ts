@@ -6,6 +6,7 @@ import { hasCapability } from '../../dgram-extended/capabilities.ts'
 import { allocateSharedMemory, openSharedMemory } from '../../dgram-extended/shared-memory.ts'
 import { brokerFindings } from '../../kafka/broker-findings.ts'
 import { liveEngine, sourceType } from '../../sources/registry.ts'
+import { exceedLimit } from '../../sources/udp-listeners.ts'
 import { workersOf } from '../workers.ts'
 import type { Item } from './item.ts'
 import { textOf } from './machine.ts'
@@ -50,14 +51,14 @@ function about(findings: readonly Finding[]): Item[] {
   return findings.map((finding) => ({ about: ABOUT, ...finding }))
 }
 
-/** Without CAP_NET_ADMIN a socket gets no more than the limit. A ring's memory is its own. */
+/** Without CAP_NET_ADMIN a socket gets no more than the limit, one of Node.js never. A ring's memory is its own. */
 function bufferItems(buffer: number, engine: string): Item[] {
   const limit = Number(textOf(RMEM_MAX) ?? Number.NaN)
   if (Number.isNaN(limit) || engine === 'ring') return []
   const what = `--buffer is ${mebibytes(buffer)}, net.core.rmem_max ${mebibytes(limit)}`
-  const isGranted = buffer <= limit || hasCapability('CAP_NET_ADMIN') === true
+  const isGranted = buffer <= limit || (engine !== 'dgram' && hasCapability('CAP_NET_ADMIN') === true)
   if (isGranted) return [{ level: 'ok', about: 'receive buffer', what }]
-  const mend = `sysctl -w net.core.rmem_max=${buffer}, or give CAP_NET_ADMIN.`
+  const mend = `sysctl -w net.core.rmem_max=${buffer}, or ${exceedLimit(engine)}.`
   return [{ level: 'warn', about: 'receive buffer', what, mend }]
 }
 

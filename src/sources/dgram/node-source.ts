@@ -33,7 +33,8 @@ class DgramSource implements Source {
     this.description = open.map(({ socket, encapsulation }) =>
       describeListener(socket.address, socket.port, encapsulation),
     )
-    const warning = bufferWarning(plan.buffer, Math.min(...open.map(({ socket }) => socket.receiveBufferBytes)))
+    const smallest = Math.min(...open.map(({ socket }) => socket.receiveBufferBytes))
+    const warning = bufferWarning('dgram', plan.buffer, smallest)
     this.warnings = [
       'The dgram engine stamps frames when Node.js hands them over, and takes several times the CPU of the udp engine.',
       ...(warning === undefined ? [] : [warning]),

@@ -50,7 +50,7 @@ class UdpSource implements Source {
     this.description = open.map(({ socket, port, encapsulation }) =>
       describeListener(socket.address, port, encapsulation),
     )
-    const warning = bufferWarning(plan.buffer, smallest)
+    const warning = bufferWarning('udp', plan.buffer, smallest)
     this.warnings = warning === undefined ? [] : [warning]
   }
 
