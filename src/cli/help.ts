@@ -73,7 +73,8 @@ const OUTPUT: Section = {
   heading: 'Output',
   lines: [
     'Standard error has the log, JSON lines where it is no terminal; its first line',
-    'says "listening" when the sockets are open. Standard output has data only.',
+    'says "listening" when the sockets are open. The counts at the end are plain text.',
+    'Standard output has data only.',
   ],
 }
 
