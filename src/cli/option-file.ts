@@ -88,7 +88,7 @@ class OptionFileReader {
       const resolved = this.#file.resolved(item)
       const path = [option.attributeName(), i]
       this.#places.set(pathKey(path), `${this.#file.placeOf(item)}: ${option.name()}: `)
-      const text = textOf(resolved) ?? this.#fromMapping(path, option, resolved)
+      const text = textOrNull(option, resolved) ?? this.#fromMapping(path, option, resolved)
       if (text === undefined) return noValue(option)
       if (text.includes('\n')) return text
       values.push(text)
@@ -102,7 +102,7 @@ class OptionFileReader {
     if (entries === undefined) return undefined
     const settings = new Map<string, string>()
     for (const { key, value, place } of entries) {
-      const text = textOf(value)
+      const text = key === 'type' ? textOrNull(option, value) : textOf(value)
       if (text === undefined) return problem(`has no value at "${key}"`, HOW_SINK)
       this.#places.set(pathKey([...path, key]), `${place}: ${option.name()}: `)
       settings.set(key, text)
@@ -116,6 +116,12 @@ class OptionFileReader {
     const query = [...settings].map(([key, value]) => `${key}=${value.replace(/[%&]/g, encodeURIComponent)}`)
     return `${type}${target === undefined ? '' : `:${target}`}${query.length === 0 ? '' : `?${query.join('&')}`}`
   }
+}
+
+/** YAML's null is the sink of that name where it is written, and nothing where it is only what an empty value is read as. */
+function textOrNull(option: Option, node: Node | undefined): string | undefined {
+  const isWritten = yaml().isScalar(node) && node.value === null && Boolean(node.source)
+  return option.name() === 'out' && isWritten ? 'null' : textOf(node)
 }
 
 const HOW_SINK = 'Write e.g. out: [{type: pcap, target: a.pcap, rotate: 1h}], or out: pcap:a.pcap?rotate=1h.'

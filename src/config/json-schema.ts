@@ -65,12 +65,17 @@ function sink(): JsonSchema {
     return {
       type: 'object',
       description: type.summary,
-      properties: { type: { const: type.type }, ...Object.fromEntries(properties) },
+      properties: { type: typeName(type.type), ...Object.fromEntries(properties) },
       required: ['type', ...(own.required ?? [])],
       additionalProperties: false,
     }
   })
-  return { anyOf: [{ type: 'string' }, ...mappings] }
+  // YAML reads the sink's name null as a value of its own.
+  return { anyOf: [{ type: ['string', 'null'] } as JsonSchema, ...mappings] }
+}
+
+function typeName(name: string): JsonSchema {
+  return name === 'null' ? { enum: [name, null] } : { const: name }
 }
 
 function inputSchema(schema: z.ZodType): JsonSchema {
