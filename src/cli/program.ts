@@ -23,6 +23,7 @@ import { refuseEmpty } from './reload.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { writeStandardOutput } from './standard-output.ts'
 import { version } from './version.ts'
+import { tellWhoseOptions } from './whose-option.ts'
 
 /** Runs the command line. Returns the exit code; never throws for what a user can do. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -82,6 +83,7 @@ export function createProgram(exit: (code: number) => void): Command {
       const { demo } = await import('./demo.ts')
       exit(await demo())
     })
+  tellWhoseOptions(program)
   return program
 }
 

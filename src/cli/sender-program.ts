@@ -14,6 +14,7 @@ import { readMirrorFile } from './sender-file.ts'
 import { planMirror, setUpMirror } from './sender-up.ts'
 import { writeStandardOutput } from './standard-output.ts'
 import { version } from './version.ts'
+import { tellWhoseOptions } from './whose-option.ts'
 
 type Given = Record<string, unknown>
 
@@ -61,6 +62,7 @@ export function createProgram(): Command {
   addSelectingOptions(down)
     .option('--all', 'take every mirror away')
     .action((given: Given) => takeDown(merged(parseSelectionOptions, given, SELECTING)))
+  tellWhoseOptions(program)
   return program
 }
 
