@@ -45,7 +45,15 @@ test('the example is a mirror, and so it is with every line in it that is a comm
     dscp: 8,
     mtu: 1500,
     netns: 'blue',
+    snaplen: 256,
+    headers: 'l4',
+    sample: 10,
   })
+})
+
+test('the example has every key', () => {
+  const text = readFileSync(EXAMPLE, 'utf8')
+  expect(mirrorKeys().filter((key) => !new RegExp(`(?<![a-z-])${key}: `).test(text))).toEqual([])
 })
 
 test.each([
