@@ -22,7 +22,7 @@ export function helpAfter({ command }: { readonly command: Command }): string {
 export function sectionsOf(name: string): readonly Section[] {
   switch (name) {
     case 'mirror-collector':
-      return [sinks(), encapsulations(), ENVIRONMENT, OUTPUT, SIGNALS, EXIT_CODES, COLLECT_EXAMPLES]
+      return [sinks(), encapsulations(), KAFKA, ENVIRONMENT, OUTPUT, SIGNALS, EXIT_CODES, COLLECT_EXAMPLES]
     case 'decap':
       return [sinks(), encapsulations(), ENVIRONMENT, SIGNALS, EXIT_CODES, DECAP_EXAMPLES]
     default:
@@ -57,6 +57,18 @@ function encapsulations(): Section {
     heading: 'Encapsulations, their ports, and what --vni and {vni} mean',
     lines: [...rows, '', 'On another port name it: vxlan://:5000. gre://[HOST] has no port and takes', 'CAP_NET_RAW.'],
   }
+}
+
+const KAFKA: Section = {
+  heading: 'Reading a Kafka topic back',
+  lines: [
+    '--listen kafka:HOST:PORT[,HOST:PORT]/TOPIC[?key=value&key=value], alone:',
+    'group=NAME              whose place in it is kept (default mirror-collector)',
+    'from=earliest | latest  where a new group begins: with the oldest record, or the',
+    '                        next that comes (default earliest)',
+    'tls, tls-ca, tls-cert, tls-key, sasl, user, password-file, password-env: as of',
+    'the sink kafka',
+  ],
 }
 
 const ENVIRONMENT: Section = {
