@@ -30,6 +30,25 @@ it.each([['mirror-collector.service'], ['mirror-sender@.service']])('systemd fin
   expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
 })
 
+it.each([['mirror-collector.service'], ['mirror-sender@.service']])(
+  '%s says truly where systemd looks for its command, and how a copy of this package gets there',
+  (name) => {
+    const text = readFileSync(join(CONFIG, name), 'utf8')
+    const { version } = JSON.parse(readFileSync(join(CONFIG, '../package.json'), 'utf8')) as { version: string }
+    expect(text).toContain(`npm pack && npm install -g ./mirror-collector-${version}.tgz`)
+    const searched = execFileSync('systemd-path', ['search-binaries-default'], { encoding: 'utf8' }).trim().split(':')
+    const [, said = ''] = /^# systemd looks for the command in (.+) and the like/m.exec(text) ?? []
+    expect(searched).toEqual(expect.arrayContaining(said.split(', ')))
+    // A name without a path, then, is looked for there alone.
+    const unit = join(folder, name)
+    writeFileSync(unit, text.replace(/^(Exec\w+=)mirror-(collector|sender) /gm, '$1nowhere-to-be-found '))
+    const path = `${folder}:${process.env.PATH}`
+    writeFileSync(join(folder, 'nowhere-to-be-found'), '#!/bin/sh\n', { mode: 0o755 })
+    const options = { encoding: 'utf8', env: { ...process.env, PATH: path } } as const
+    expect(spawnSync('systemd-analyze', ['verify', unit], options).stderr).toContain('nowhere-to-be-found')
+  },
+)
+
 it('systemd finds the collector well shut in', () => {
   const text = execFileSync(
     'systemd-analyze',
