@@ -248,6 +248,7 @@ it('--engine dgram is limited by net.core.rmem_max, whatever capability it has',
     level: 'warn',
     mend: 'sysctl -w net.core.rmem_max=536870912, or use --engine udp with CAP_NET_ADMIN.',
   })
+  expect(small.findings.find(({ about }) => about === 'capabilities')?.what).toContain('(not of --engine dgram)')
   const warnings = small.findings.filter(({ about, level }) => about === 'listening' && level === 'warn')
   expect(warnings.map(({ what }) => what)).toContainEqual(
     expect.stringMatching(/Receive buffer: .* or use --engine udp with CAP_NET_ADMIN\.$/),

@@ -54,7 +54,7 @@ function capabilities(): Item {
   const given = CAPABILITIES.filter((name) => hasCapability(name) === true)
   const what = given.length === 0 ? 'neither CAP_NET_ADMIN nor CAP_NET_RAW' : given.join(', ')
   const forWhat =
-    'CAP_NET_RAW is for gre:// and --engine ring, CAP_NET_ADMIN for tap:, and for --buffer above net.core.rmem_max'
+    'CAP_NET_RAW is for gre:// and --engine ring, CAP_NET_ADMIN for tap:, and for --buffer above net.core.rmem_max (not of --engine dgram)'
   return {
     level: given.length === CAPABILITIES.length ? 'ok' : 'note',
     about: 'capabilities',
