@@ -6,6 +6,7 @@ import { setTimeout } from 'node:timers/promises'
 import { afterEach, beforeEach, expect } from 'vitest'
 import { joinedNamespaces, type Namespace, type NamespacePair } from '../support/namespaces.ts'
 import { requires } from '../support/requirements.ts'
+import { until } from '../support/waiting.ts'
 import { startTcpdump } from './mirrored-host.ts'
 import { sender, sentPackets, tunnelDevice } from './sender-command.ts'
 
@@ -33,6 +34,12 @@ function meddle(source: Namespace, device: string): void {
   expect(() => source.exec(['ping', '-q', '-c', '2', '-W', '1', '10.55.0.2'])).toThrow()
 }
 
+/** What tcpdump tells of the packets inside the tunnel, a line each. */
+function innerLines(file: string): string[] {
+  const lines = execFileSync('tcpdump', ['-nr', file], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+  return lines.split('\n').filter((line) => line !== '' && !line.includes('VXLAN'))
+}
+
 /** The tunnel's packets at the collector's host: in 30 silent seconds none, and then one ping that is mirrored. */
 async function listen(underlay: 'ipv4' | 'ipv6', isMeddledWith: boolean): Promise<(string | undefined)[]> {
   const pair = joinedNamespaces()
@@ -46,10 +53,10 @@ async function listen(underlay: 'ipv4' | 'ipv6', isMeddledWith: boolean): Promis
   await setTimeout(SILENCE_MS)
   expect(sentPackets(source, device)).toBe(0)
   source.exec(['ping', '-q', '-c', '1', right.ipv4])
+  // The copy of the answer is on its way still, and SIGINT ends tcpdump before what it has not read.
+  await until('both copies are in the file', () => innerLines(file).length >= 2)
   await tcpdump.stop()
-  const lines = execFileSync('tcpdump', ['-nr', file], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-  const inside = lines.split('\n').filter((line) => line !== '' && !line.includes('VXLAN'))
-  return inside.map((line) => /ICMP echo (request|reply)/.exec(line)?.[0])
+  return innerLines(file).map((line) => /ICMP echo (request|reply)/.exec(line)?.[0])
 }
 
 it('in 30 s of silence the tunnel sends nothing of its own, whatever the host finds to say on the device', async () => {
