@@ -67,18 +67,17 @@ function script(curves: readonly Curve[]): string {
   const lines = (column: number) =>
     curves.map(({ name }, i) => `$curve${i} using 1:${column} with linespoints lw 2 title "${name}"`).join(', ')
   return `${data.join('\n')}
-set terminal svg size 1000,460 background rgb 'white' font 'sans-serif,12'
+set terminal svg size 1000,560 background rgb 'white' font 'sans-serif,12'
 set output '${PICTURE}'
 set multiplot layout 1,2 title "Flooded by a sender on the same two cores\\n${machine()}"
 set grid
 set xlabel 'bytes of the inner frame'
-set key bottom left
+set key below maxcols 2
 set xrange [0:1450]
 set yrange [0:*]
 set title 'million frames written a second'
 plot ${lines(2)}
 set title 'microseconds of CPU for each frame written'
-set key top left
 plot ${lines(3)}
 unset multiplot
 `
