@@ -114,7 +114,7 @@ function readInstruction(view: DataView, at: number): FilterInstruction {
 }
 
 function load(): Libpcap {
-  const koffi = loadKoffi()
+  const koffi = requireKoffi()
   let reason = ''
   for (const name of FILE_NAMES) {
     try {
@@ -124,6 +124,16 @@ function load(): Libpcap {
     }
   }
   throw new LibpcapMissingError(reason)
+}
+
+/** @throws LibpcapMissingError where there are no system calls; the error of a module that is missing as it is */
+function requireKoffi(): typeof import('koffi') {
+  try {
+    return loadKoffi()
+  } catch (error) {
+    if (!(error instanceof Error) || 'code' in error) throw error
+    throw new LibpcapMissingError(error.message)
+  }
 }
 
 function prototypes(koffi: typeof import('koffi'), name: string): Libpcap {

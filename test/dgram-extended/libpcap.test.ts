@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process'
 import { realpathSync } from 'node:fs'
-import { expect } from 'vitest'
+import { expect, test } from 'vitest'
 import { compileFilter, FilterExpressionError } from '../../src/dgram-extended/libpcap.ts'
 import { requires } from '../support/requirements.ts'
 
@@ -83,4 +83,12 @@ requires(
   })
   expect(stdout, stderr).toContain('LibpcapMissingError')
   expect(stdout.trimEnd().split('\n')[1]).toContain('apt install libpcap0.8')
+})
+
+test('where there are no system calls it says so, and throws what its callers know', () => {
+  const program = `Object.defineProperty(process, 'platform', { value: 'darwin' })
+    import(${JSON.stringify(MODULE)}).then(m => m.compileFilter('tcp', 1, 96)).catch(e => console.log(e.name + ': ' + e.message))`
+  const { stdout } = spawnSync(process.execPath, ['--import', 'tsx', '--eval', program], { encoding: 'utf8' })
+  expect(stdout).toContain('LibpcapMissingError')
+  expect(stdout).toContain('this is darwin')
 })
