@@ -122,11 +122,17 @@ export class RecordProducer {
     return this.#base + this.#head
   }
 
-  /** The record at the place that reserve() gave, of a frame that arrived at `second`, is written. */
-  commit(bytes: number, second: number): void {
+  /** Behind the place that reserve() gave, as far as is known without asking: where records of the same series may end. */
+  get limit(): number {
+    const end = Math.min(this.#segmentStart + SEGMENT_BYTES, (this.#head >= this.#tail ? this.#size : this.#tail) - 1)
+    return this.#base + end
+  }
+
+  /** Records from the place that reserve() gave on, of frames that arrived at `lastSecond` at the latest, are written. */
+  commit(bytes: number, frames: number, lastSecond: number): void {
     this.#head += bytes
-    if (this.#frames === 0 || second > this.#lastSecond) this.#lastSecond = second
-    this.#frames++
+    if (this.#frames === 0 || lastSecond > this.#lastSecond) this.#lastSecond = lastSecond
+    this.#frames += frames
   }
 
   /** Hands what was committed to the consumer. */

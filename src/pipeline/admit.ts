@@ -20,7 +20,14 @@ export class AdmitStep implements Step {
 
   judge(batch: FrameBatch, row: number): Verdict {
     if (batch.peer[row] === PEER_DENIED) return SOURCE_NOT_ALLOWED
-    if (this.#wanted !== undefined && !this.#wanted.has(batch.tunnelId[row]!)) return VNI_NOT_ALLOWED
-    return OK
+    return this.#wants(batch.tunnelId[row]!) ? OK : VNI_NOT_ALLOWED
+  }
+
+  letsIn(tunnelId: number, peer: number): boolean {
+    return peer !== PEER_DENIED && this.#wants(tunnelId)
+  }
+
+  #wants(tunnelId: number): boolean {
+    return this.#wanted === undefined || this.#wanted.has(tunnelId)
   }
 }

@@ -7,6 +7,7 @@ import { ETHERTYPE_IPV4 } from '../wire/ether-type.ts'
 import { IpHeader } from '../wire/ip.ts'
 import { LinkHeader } from '../wire/link.ts'
 import { LINKTYPE_TUNNEL } from '../wire/link-type.ts'
+import { PLAIN_HEADER_BYTES, PLAIN_SOURCE, plainUdp } from '../wire/plain-udp.ts'
 import { IPPROTO_UDP, UDP_HEADER_BYTES, UdpHeader } from '../wire/udp.ts'
 import {
   BAD_OUTER,
@@ -18,17 +19,6 @@ import {
 } from '../wire/verdict.ts'
 import { HELD, type Step } from './step.ts'
 import type { TunnelTable } from './tunnel-table.ts'
-
-/** RFC 791 section 3.1 and RFC 768, of a packet without IP options. */
-const IPV4_WITHOUT_OPTIONS = 0x45
-const IPV4_HEADER_BYTES = 20
-const IPV4_TOTAL_LENGTH = 2
-/** More fragments and fragment offset; in the same word the time to live, and the protocol. */
-const IPV4_FRAGMENT = 6
-const FRAGMENT_AND_PROTOCOL = 0x3fff_00ff
-const IPV4_SOURCE = 12
-const UDP_PORT_AND_LENGTH = 22
-const PLAIN_HEADER_BYTES = IPV4_HEADER_BYTES + UDP_HEADER_BYTES
 
 /** Takes off the outer link, IP and UDP headers, puts outer fragments together, and tells which tunnel it is. */
 export class OuterStep implements Step {
@@ -110,19 +100,12 @@ export class OuterStep implements Step {
    * lengths that fit. It finds what the way of all others finds, sooner; false leaves the packet to that one.
    */
   #plainIpv4(batch: FrameBatch, row: number, at: number, captured: number, wireLength: number): boolean {
-    if (captured < PLAIN_HEADER_BYTES) return false
-    const view = batch.view
-    const fragmentAndProtocol = view.getUint32(at + IPV4_FRAGMENT) & FRAGMENT_AND_PROTOCOL
-    if (fragmentAndProtocol !== IPPROTO_UDP || view.getUint8(at) !== IPV4_WITHOUT_OPTIONS) return false
-    const portAndLength = view.getUint32(at + UDP_PORT_AND_LENGTH)
-    const length = portAndLength & 0xffff
+    const portAndLength = plainUdp(batch.view, at, captured, wireLength)
     const encapsulation = this.#tunnels.byPort[portAndLength >>> 16]!
-    if (encapsulation < 0 || length < UDP_HEADER_BYTES) return false
-    const totalLength = view.getUint16(at + IPV4_TOTAL_LENGTH)
-    if (length + IPV4_HEADER_BYTES > totalLength || totalLength > wireLength) return false
-    const payload = length - UDP_HEADER_BYTES
+    if (portAndLength === 0 || encapsulation < 0) return false
+    const payload = (portAndLength & 0xffff) - UDP_HEADER_BYTES
     const present = Math.min(captured - PLAIN_HEADER_BYTES, payload)
-    if (this.#peers !== undefined) batch.peer[row] = this.#peers.indexOf(batch.bytes, at + IPV4_SOURCE, 4)
+    if (this.#peers !== undefined) batch.peer[row] = this.#peers.indexOf(batch.bytes, at + PLAIN_SOURCE, 4)
     this.#place(batch, row, at + PLAIN_HEADER_BYTES, present, payload, encapsulation)
     return true
   }

@@ -48,6 +48,11 @@ export class SelectStep implements Step {
     this.#sampledBelow = Math.ceil(FLOW_HASHES / sample)
   }
 
+  /** Whether it leaves nothing out. */
+  get takesAll(): boolean {
+    return this.#filter === undefined && this.#sampledBelow === FLOW_HASHES && this.#recent === undefined
+  }
+
   /** The cheapest first; what was left out needs no remembering. */
   judge(batch: FrameBatch, row: number): Verdict {
     if (this.#filter !== undefined && !this.#passes(batch, row, this.#filter)) return FILTERED

@@ -23,6 +23,11 @@ function filter(expression: string): Setting['filter'] {
   return compileFilter(expression, LINKTYPE_ETHERNET, 1)
 }
 
+/** Lets every frame pass, after a look at it. */
+export function everything(): Setting['filter'] {
+  return filter('')
+}
+
 /**
  * Between them every option that looks at bytes, in the combinations that share code. Never --dedup with the mirrors' own
  * clocks: which frame is forgotten when a mutated clock runs back depends on a seed that each pipeline draws.

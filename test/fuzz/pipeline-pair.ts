@@ -1,7 +1,7 @@
 import type { FrameBatch } from '../../src/frames/frame-batch.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../../src/wire/link-type.ts'
 import { Finding } from './finding.ts'
-import { Lane, type Setting, SOURCE_BYTES } from './lane.ts'
+import { everything, Lane, type Setting, SOURCE_BYTES } from './lane.ts'
 import { MARGIN, type Packets } from './packets.ts'
 import type { Random } from './random.ts'
 
@@ -15,14 +15,15 @@ const COLUMNS = [
   'nanoseconds',
   'tunnelId',
   'encapsulation',
+  'etherType',
   'peer',
   'linkType',
 ] as const
 
 /**
  * Two pipelines that get the same packets amid different bytes: behind those of one lies what was cut off them, the most
- * likely thing to be read by mistake; around those of the other, noise. Both must end alike, and leave alone what is not
- * theirs.
+ * likely thing to be read by mistake; around those of the other, noise. The other has a filter always, so that its frames go
+ * through every step, where those of the first may take the fast path. Both must end alike, and leave alone what is not theirs.
  */
 export class PipelinePair {
   readonly #setting: Setting
@@ -40,7 +41,10 @@ export class PipelinePair {
   }
 
   static async create(setting: Setting, random: Random, sabotage?: Sabotage): Promise<PipelinePair> {
-    const lanes = [await Lane.create(setting, 0), await Lane.create(setting, 0xff)] as const
+    const lanes = [
+      await Lane.create(setting, 0),
+      await Lane.create({ filter: everything(), ...setting }, 0xff),
+    ] as const
     return new PipelinePair(setting, lanes, random, sabotage)
   }
 

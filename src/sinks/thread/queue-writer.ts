@@ -44,7 +44,11 @@ export class QueueWriter implements FrameSink {
 
   write(batch: FrameBatch, rows: Uint16Array, count: number): void {
     let lost = 0
-    for (let i = 0; i < count; i++) if (!this.#append(batch, rows[i]!)) lost++
+    for (let i = 0; i < count; ) {
+      const appended = this.#append(batch, rows, i, count)
+      if (appended === 0) lost++
+      i += Math.max(1, appended)
+    }
     if (lost > 0) this.#counters.addOverflow(lost)
     if (this.#prompt && this.#producer.consumerSleeps()) this.#producer.publish()
   }
@@ -57,22 +61,40 @@ export class QueueWriter implements FrameSink {
     this.#producer.close()
   }
 
-  /** False when the queue has no room for the frame. */
-  #append(batch: FrameBatch, row: number): boolean {
-    const captured = batch.captured[row]!
-    const size = this.#layout.recordBytes(captured)
-    const series =
-      this.#series === undefined
-        ? 0
-        : this.#series.indexOf(batch.encapsulation[row]!, batch.tunnelId[row]!, batch.linkType[row]!)
-    let at = this.#producer.reserve(size, series)
-    if (at < 0 && this.#blocks) at = this.#waitForRoom(size, series)
-    this.#series?.count(series, at < 0)
-    if (at < 0) return false
-    this.#layout.writeRecord(batch.view, at, batch, row, series)
-    batch.copy(at + this.#layout.headerBytes, batch.offset[row]!, captured)
-    this.#producer.commit(size, batch.seconds[row]!)
-    return true
+  /** Appends the frames of one series as far as there is room beside each other. Returns how many: 0 when the first finds none. */
+  #append(batch: FrameBatch, rows: Uint16Array, from: number, count: number): number {
+    const { captured, offset, seconds, view, copy } = batch
+    const layout = this.#layout
+    const { headerBytes } = layout
+    const series = this.#seriesOf(batch, rows[from]!)
+    const size = layout.recordBytes(captured[rows[from]!]!)
+    let start = this.#producer.reserve(size, series)
+    if (start < 0 && this.#blocks) start = this.#waitForRoom(size, series)
+    if (start < 0) {
+      this.#series?.count(series, true)
+      return 0
+    }
+    const limit = this.#producer.limit
+    let at = start
+    let lastSecond = 0
+    let i = from
+    for (; i < count; i++) {
+      const row = rows[i]!
+      const end = at + layout.recordBytes(captured[row]!)
+      if (i > from && (end > limit || (this.#series !== undefined && this.#seriesOf(batch, row) !== series))) break
+      layout.writeRecord(view, at, batch, row, series)
+      copy(at + headerBytes, offset[row]!, captured[row]!)
+      if (seconds[row]! > lastSecond) lastSecond = seconds[row]!
+      this.#series?.count(series, false)
+      at = end
+    }
+    this.#producer.commit(at - start, i - from, lastSecond)
+    return i - from
+  }
+
+  #seriesOf(batch: FrameBatch, row: number): number {
+    if (this.#series === undefined) return 0
+    return this.#series.indexOf(batch.encapsulation[row]!, batch.tunnelId[row]!, batch.linkType[row]!)
   }
 
   #waitForRoom(size: number, series: number): number {

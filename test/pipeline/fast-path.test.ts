@@ -1,0 +1,142 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { compileFilter } from '../../src/dgram-extended/libpcap.ts'
+import { LINKTYPE_ETHERNET, LINKTYPE_RAW, LINKTYPE_TUNNEL } from '../../src/wire/link-type.ts'
+import { hex } from '../wire/bytes.ts'
+import { Line, type LineSettings, type Packet } from './line.ts'
+
+const OUTER_ETHERNET_BYTES = 14
+const OUTER_BYTES = 42
+
+interface Lies {
+  readonly linkType: number
+  readonly outerType: string
+  readonly version: string
+  readonly total: number
+  readonly udp: number
+  readonly fragment: number
+  readonly protocol: number
+  readonly source: string
+  readonly port: number
+  readonly flags: string
+  readonly vni: number
+  readonly inner: string
+  readonly stated: number
+  readonly payload: number
+  readonly cut: number
+  readonly missing: number
+}
+
+function field(value: number, bytes = 2): string {
+  return value.toString(16).padStart(2 * bytes, '0')
+}
+
+/** The frame that was mirrored, whose own length may lie. */
+function innerFrame({ inner, stated, payload }: Lies): string {
+  const addresses = '020000000004020000000003'
+  const ipv4 = `00${field(Math.max(0, 20 + payload + stated))}00014000401100000a0000030a000004`
+  const ipv6 = `0000000${field(Math.max(0, payload + stated))}3b40${'20010db8'.repeat(8)}`
+  const header = inner.startsWith('86dd') ? ipv6 : ipv4
+  return addresses + inner + header + '5a'.repeat(payload)
+}
+
+/** A packet as the link type has it, whose fields may lie. */
+function packet(lies: Lies): Packet {
+  const payload = `${lies.flags}000000${field(lies.vni, 3)}00${innerFrame(lies)}`
+  const udpBytes = 8 + payload.length / 2
+  const udp = `c000${field(lies.port)}${field(Math.max(0, udpBytes + lies.udp))}0000`
+  const lengths = `${lies.version}00${field(Math.max(0, 20 + udpBytes + lies.total))}0001${field(lies.fragment)}`
+  const ip = `${lengths}40${field(lies.protocol, 1)}0000${lies.source}0a000002`
+  const all = hex(`020000000002020000000001${lies.outerType}${ip}${udp}${payload}`)
+  const start =
+    lies.linkType === LINKTYPE_ETHERNET ? 0 : lies.linkType === LINKTYPE_RAW ? OUTER_ETHERNET_BYTES : OUTER_BYTES
+  const bytes = all.subarray(start, Math.max(start, all.length - lies.cut))
+  return { bytes, wireLength: bytes.length + lies.missing, linkType: lies.linkType }
+}
+
+/** Mostly what the fast path is for, so that each lie is seen by itself. */
+function seldom<T>(usual: T, ...lies: fc.Arbitrary<T>[]): fc.Arbitrary<T> {
+  return fc.oneof({ weight: 12, arbitrary: fc.constant(usual) }, ...lies)
+}
+
+const liesFrom = (engine: 'file' | 'udp'): fc.Arbitrary<Lies> =>
+  fc.record({
+    // A file may say of its link type what it likes.
+    linkType:
+      engine === 'udp'
+        ? fc.constant(LINKTYPE_TUNNEL)
+        : fc.constantFrom(LINKTYPE_ETHERNET, LINKTYPE_RAW, LINKTYPE_TUNNEL),
+    outerType: seldom('0800', fc.constantFrom('0806', '86dd', '8100')),
+    version: seldom('45', fc.constantFrom('46', '44', '65')),
+    total: seldom(0, fc.integer({ min: -90, max: 60 })),
+    udp: seldom(0, fc.integer({ min: -90, max: 60 })),
+    fragment: seldom(0, fc.constantFrom(0x4000, 0x8000)),
+    protocol: seldom(17, fc.constantFrom(6, 47, 0)),
+    source: seldom('0a000001', fc.constantFrom('0a000105', '0a000009', '0b000001')),
+    port: seldom(4789, fc.constantFrom(4788, 0, 65_535)),
+    flags: seldom('08', fc.constantFrom('00', '88', 'ff')),
+    vni: seldom(7, fc.constantFrom(0, 8, 9, 0xff_ffff)),
+    inner: seldom(
+      '080045',
+      fc.constantFrom(
+        '86dd6',
+        '080046',
+        '080044',
+        '080065',
+        '86dd4',
+        '81000001080045',
+        '8100000186dd6',
+        '81000001080046',
+        '8100000181000002080045',
+        '080600',
+        '88cc00',
+      ),
+    ),
+    stated: seldom(0, fc.integer({ min: -60, max: 60 })),
+    payload: fc.integer({ min: 0, max: 60 }),
+    cut: seldom(0, fc.integer({ min: 0, max: 130 })),
+    missing: seldom(0, fc.integer({ min: 0, max: 20 })),
+  })
+
+/** What becomes of a batch: the frames that come out, and what each counter gains. */
+function outcome(line: Line, packets: readonly Packet[]): unknown {
+  const before = {
+    frames: line.frames.length,
+    counters: new Float64Array(line.counters.memory).slice(),
+    vnis: line.vnis,
+  }
+  line.process(packets)
+  return {
+    frames: line.frames.slice(before.frames).map((frame) => JSON.stringify(frame)),
+    counters: [...new Float64Array(line.counters.memory)].map((count, i) => count - before.counters[i]!),
+    vnis: Object.entries(line.vnis).filter(([vni, count]) => count !== before.vnis[vni]),
+  }
+}
+
+describe('the fast path finds what the steps find, whatever the fields say', () => {
+  const ways: Record<string, Omit<LineSettings, 'engine'>> = {
+    'of all frames': {},
+    'of tunnels and senders that are wanted': {
+      wanted: [{ from: 7, to: 8, deny: false }],
+      allowFrom: ['10.0.0.0/24'],
+    },
+    'with a snap length': { snapLength: 60 },
+  }
+  for (const [name, way] of Object.entries(ways)) {
+    it.each(['file', 'udp'] as const)(`${name}, from %s`, async (engine) => {
+      const settings: LineSettings = { engine, ports: [4789], ...way }
+      const fast = await Line.create(settings)
+      // It looks at every frame and lets it pass, so that each goes through every step.
+      const slow = await Line.create({ ...settings, filter: compileFilter('', LINKTYPE_ETHERNET, 1) })
+      fc.assert(
+        fc.property(fc.array(liesFrom(engine), { minLength: 1, maxLength: 30 }), (batch) => {
+          const packets = batch.map(packet)
+          expect(outcome(fast, packets)).toEqual(outcome(slow, packets))
+        }),
+        { numRuns: 400 },
+      )
+      expect(fast.frames.length).toBeGreaterThan(500)
+      expect(Object.keys(fast.counters.dropped()).length).toBeGreaterThan(2)
+    })
+  }
+})
