@@ -88,6 +88,11 @@ export class Pipeline {
     return new Pipeline(plan, batch, outlets, half)
   }
 
+  /** Whether there is a short way for plain frames, as things are at the beginning. */
+  get hasFastPath(): boolean {
+    return this.#fastPath !== undefined && this.#select.takesAll
+  }
+
   /** Takes the batch from what the source made of it to where every frame is counted and every sink has seen it. */
   process(batch: FrameBatch): void {
     this.counters.addReceived(batch.count)

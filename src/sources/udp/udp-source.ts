@@ -11,9 +11,10 @@ import { isShareable, legacyOf, openSockets, sharedOf } from './sockets.ts'
 
 /** Datagrams of one receive call: the cost of entering the kernel, some 100 ns, is then shared by many. */
 const BATCH_ROWS = 256
-/** A receive that brought fewer than this found the network slower than us. */
-const SMALL_BATCH = 64
-/** How long to let datagrams gather then: a system call and a wake-up for each would cost more than all the rest. */
+/**
+ * How long to let datagrams gather once the sockets are empty: a system call and a wake-up for each handful cost more than all the
+ * rest. At 600 k/s a receive after every batch of fewer than 64 cost 3200 wake-ups a second and 0.89 us a frame, this 700 and 0.84.
+ */
 const NAP_MS = 1
 /** A socket buffer that holds several naps even at 1.3 M packets a second of more than a kilobyte each, as the kernel counts its overhead, too. */
 const BUFFER_FOR_NAPS = 16 << 20
@@ -33,7 +34,8 @@ class UdpSource implements Source {
   readonly #napping: Int32Array = new Int32Array(new SharedArrayBuffer(4))
   readonly #mayNap: boolean
   #next = 0
-  #lastCount = 0
+  /** The last call brought datagrams, and all that there were. */
+  #isDrained = false
 
   constructor(plan: SourcePlan, context: SourceContext) {
     this.#context = context
@@ -55,14 +57,11 @@ class UdpSource implements Source {
   }
 
   receive(batch: FrameBatch, maxRows: number, milliseconds: number): number {
-    if (this.#mayNap && milliseconds > 0 && this.#lastCount > 0 && this.#lastCount < SMALL_BATCH) {
-      Atomics.wait(this.#napping, 0, 0, NAP_MS)
-    }
-    this.#lastCount = this.#receiveAny(batch, maxRows)
-    if (this.#lastCount === 0 && milliseconds > 0 && this.#poller.wait(milliseconds) > 0) {
-      this.#lastCount = this.#receiveAny(batch, maxRows)
-    }
-    return this.#lastCount
+    if (this.#mayNap && this.#isDrained && milliseconds > 0) Atomics.wait(this.#napping, 0, 0, NAP_MS)
+    let count = this.#receiveAny(batch, maxRows)
+    if (count === 0 && milliseconds > 0 && this.#poller.wait(milliseconds) > 0) count = this.#receiveAny(batch, maxRows)
+    this.#isDrained = count > 0 && count < maxRows
+    return count
   }
 
   kernelDrops(): number {
