@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { EXIT_UNAVAILABLE } from '../config/terms/failure.ts'
 import { startWorkerEarly } from '../pipeline/worker-thread.ts'
+import { startLikelyThread } from '../sinks/early-threads.ts'
+import { CAPTURE_SOURCE } from '../sources/file/file-source.ts'
 
 /** What runs no pipeline. */
 const OTHER_COMMANDS = ['check', 'demo', 'extcap', 'help']
@@ -27,7 +29,8 @@ export async function prepare(argv: readonly string[]): Promise<boolean> {
 
 /** What can begin before the modules that read the command line are loaded. A wrong guess costs time and nothing else. */
 export function startEarly(argv: readonly string[]): void {
-  if (runsPipeline(argv)) startWorkerEarly()
+  if (!runsPipeline(argv)) return
+  startWorkerEarly([...(argv[0] === 'decap' ? [CAPTURE_SOURCE] : []), ...startLikelyThread(argv)])
 }
 
 function runsPipeline(argv: readonly string[]): boolean {

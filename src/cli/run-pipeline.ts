@@ -5,6 +5,7 @@ import type { UserWish } from '../config/user.ts'
 import { compileWish } from '../pipeline/filter-wish.ts'
 import type { PipelineOptions } from '../pipeline/plan.ts'
 import { Supervisor } from '../pipeline/supervisor.ts'
+import { dismissEarlyThreads } from '../sinks/early-threads.ts'
 import { sourceType } from '../sources/registry.ts'
 import type { SourcePlan } from '../sources/source.ts'
 import { closingLines, type Report } from '../telemetry/report.ts'
@@ -93,6 +94,7 @@ export async function runPipeline(
     try {
       await telemetry.open(run.http, run.healthPort)
       await supervisor.start({ ...pipelineOptions(source, run), mayGrow: reread !== undefined }, wishes, quarantine)
+      dismissEarlyThreads()
     } catch (error) {
       file?.discard()
       throw error

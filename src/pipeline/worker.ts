@@ -203,6 +203,8 @@ async function run(plan: PipelinePlan): Promise<void> {
   }
 }
 
+// One that cannot be loaded is told of when the plan asks for it.
+for (const likely of process.argv.slice(2)) import(likely).catch(() => {})
 // No native code before there is a plan: an error in the command line terminates the worker, and Node aborts when that
 // comes while it loads some (tried: one start in 25).
 parentPort!.once('message', (plan: PipelinePlan) => void run(plan))

@@ -9,6 +9,7 @@ import { LINKTYPE_ETHERNET, LINKTYPE_RAW } from '../../wire/link-type.ts'
 import type { OpenSink, SinkContext, SinkType } from '../sink.ts'
 import { startSinkThread } from '../thread/host.ts'
 import type { FileOptions, NamedFiles } from './file-options.ts'
+import { FRAME_WRITER, WRITER_THREAD } from './halves.ts'
 import { pcapngFileOptions, pcapngOptions, pcapOptions } from './options.ts'
 import { SeriesTable } from './series-table.ts'
 
@@ -22,8 +23,8 @@ async function openFiles(options: FileOptions, context: SinkContext): Promise<Op
   }
   return await startSinkThread(
     {
-      thread: new URL('./writer-thread.js', import.meta.url),
-      pipelineHalf: new URL('./frame-writer.js', import.meta.url),
+      thread: WRITER_THREAD,
+      pipelineHalf: FRAME_WRITER,
       options,
       series: needsSeries(options) ? () => new SeriesTable().memory : undefined,
       prompt: context.live && options.target === '-',

@@ -1,7 +1,8 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { Failure, type FailureMessage, toFailureMessage } from '../../config/terms/failure.ts'
 import { Bell, createBell } from '../../frames/bell.ts'
 import { closeRecordQueue, createRecordQueue, recycleRecordQueue } from '../../frames/record-queue.ts'
+import { takeThread, wire } from '../early-threads.ts'
 import type { LaneContext, OpenSink, SinkContext } from '../sink.ts'
 import { OverflowNotice } from './overflow-notice.ts'
 import {
@@ -13,7 +14,6 @@ import {
   REQUEST_HURRY,
   REQUEST_LANES,
   REQUEST_REOPEN,
-  REQUEST_WORDS,
   type ThreadMessage,
   type ThreadWiring,
 } from './wiring.ts'
@@ -47,7 +47,7 @@ class SinkThreadHost<Options> implements OpenSink {
   readonly ready: Promise<void>
   readonly #plan: ThreadPlan<Options>
   readonly #context: SinkContext
-  readonly #requests: Int32Array = new Int32Array(new SharedArrayBuffer(4 * REQUEST_WORDS))
+  readonly #requests: Int32Array
   readonly #bell: SharedArrayBuffer = createBell()
   readonly #worker: Worker
   readonly #ended: Promise<void>
@@ -58,6 +58,9 @@ class SinkThreadHost<Options> implements OpenSink {
     this.#plan = plan
     this.#context = context
     this.pipelineHalf = plan.pipelineHalf
+    const thread = takeThread(plan.thread)
+    this.#worker = thread.worker
+    this.#requests = thread.requests
     const wiring: ThreadWiring<Options> = {
       slab: context.slab,
       options: plan.options,
@@ -69,9 +72,9 @@ class SinkThreadHost<Options> implements OpenSink {
       bell: this.#bell,
       requests: this.#requests.buffer as SharedArrayBuffer,
     }
-    this.#worker = new Worker(plan.thread, { workerData: wiring })
     this.#ended = new Promise<void>((resolve) => this.#worker.once('exit', () => resolve()))
     this.ready = this.#listen()
+    wire(thread, wiring)
   }
 
   attach(context: LaneContext): Lane<Options> {

@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { toFailureMessage } from '../../config/terms/failure.ts'
 import { openSharedMemory } from '../../dgram-extended/shared-memory.ts'
 import type { RecordConsumer } from '../../frames/record-queue.ts'
@@ -12,6 +12,7 @@ import {
   REQUEST_HURRY,
   REQUEST_LANES,
   REQUEST_REOPEN,
+  REQUEST_WIRING,
   type ThreadMessage,
   type ThreadWiring,
 } from './wiring.ts'
@@ -113,12 +114,18 @@ export function runSender<Options>(
   create: (thread: SinkThread<Options>) => Sender<Options>,
   openSlab: typeof openSharedMemory = openSharedMemory,
 ): void {
-  const thread = new SinkThread(workerData as ThreadWiring<Options>, openSlab)
+  const thread = new SinkThread(firstMessage() as ThreadWiring<Options>, openSlab)
   // The event loop would let a thread end whose only hope is Atomics.waitAsync.
   const alive = setInterval(() => {}, IDLE_MS)
   run(thread, create)
     .catch((error: unknown) => post({ kind: 'failed', ...toFailureMessage(error) }))
     .finally(() => clearInterval(alive))
+}
+
+/** No event: those behind it are lanes, which are asked for. */
+function firstMessage(): unknown {
+  Atomics.wait(workerData as Int32Array, REQUEST_WIRING, 0)
+  return receiveMessageOnPort(parentPort!)!.message
 }
 
 async function run<Options>(

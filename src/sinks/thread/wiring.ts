@@ -3,7 +3,7 @@ import type { SharedMemoryHandle } from '../../dgram-extended/shared-memory.ts'
 import type { RecordQueueWiring } from '../../frames/record-queue.ts'
 import type { Overflow } from '../sink.ts'
 
-/** What a sink's thread is made from. */
+/** What a sink's thread is made from: its first message. */
 export interface ThreadWiring<Options> {
   /** The memory in which the queues are, of all lanes. */
   readonly slab: SharedMemoryHandle
@@ -49,7 +49,9 @@ export const REQUEST_HURRY = 1
 export const REQUEST_LANES = 2
 /** ENDING once no lane follows; ABANDONING when the pipeline never began. */
 export const REQUEST_END = 3
-export const REQUEST_WORDS = 4
+/** 1 once the thread's wiring has been sent. */
+export const REQUEST_WIRING = 4
+export const REQUEST_WORDS = 5
 
 export const ENDING = 1
 export const ABANDONING = 2
