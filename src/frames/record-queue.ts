@@ -25,6 +25,8 @@ const HOT_BYTES = 2 << 20
  * With 4096 a 16 MiB queue overflowed after 1 MiB.
  */
 const SEGMENTS = 65_536
+/** So many of them may be small for the sake of a consumer in a hurry: behind them a reader that stops gets the most for the room there is. */
+const SMALL_SEGMENTS = 1024
 const SEGMENT_WORDS = 5
 const START = 0
 const END = 1
@@ -150,9 +152,9 @@ export class RecordProducer {
     if (this.#bell.hasSleeper()) this.#bell.ring()
   }
 
-  /** The consumer has nothing to do: a stream that someone watches live is best served now. */
-  consumerSleeps(): boolean {
-    return this.#bell.hasSleeper()
+  /** Whether the consumer is not far behind: what it may have at once is best published now, in a small segment. */
+  consumerKeepsUp(): boolean {
+    return (this.#published - Atomics.load(this.#control, CONSUMED)) >>> 0 < SMALL_SEGMENTS
   }
 
   /** Waits until the consumer gives something back, at most `milliseconds`. */

@@ -42,6 +42,10 @@ export class Queue {
     return true
   }
 
+  get consumerSleeps(): boolean {
+    return new Bell(this.wiring.bell).hasSleeper()
+  }
+
   /** The consumer sleeps until there is something to take, or nothing will come. */
   wait(milliseconds: number): void {
     new Bell(this.wiring.bell).wait(milliseconds, this.#isIdle)

@@ -144,7 +144,7 @@ test('waiting ends at its deadline, and at once when there is nothing to wait fo
   queue.producer.publish()
   expect(took(() => queue.producer.waitForRoom(50))).toBeGreaterThanOrEqual(49)
   expect(took(() => queue.wait(10_000))).toBeLessThan(5000)
-  expect(queue.producer.consumerSleeps()).toBe(false)
+  expect(queue.consumerSleeps).toBe(false)
   queue.drain()
   queue.producer.close()
   expect(took(() => queue.wait(10_000))).toBeLessThan(5000)
@@ -196,18 +196,31 @@ test('whatever producer and consumer do by turns, a plain array would hold the s
   )
 })
 
+test('a consumer keeps up until a thousand segments wait for it', () => {
+  const queue = new Queue(100_000)
+  for (let i = 0; i < 1024; i++) {
+    expect(queue.producer.consumerKeepsUp()).toBe(true)
+    queue.put(i, 8)
+    queue.producer.publish()
+  }
+  expect(queue.producer.consumerKeepsUp()).toBe(false)
+  queue.take()
+  queue.consumer.release()
+  expect(queue.producer.consumerKeepsUp()).toBe(true)
+})
+
 test('a consumer that waits in its event loop is woken by what is published, and by the end', async () => {
   const queue = new Queue(1000)
   let turns = 0
   const alive = setInterval(() => turns++, 1)
   try {
     const waited = queue.waitInEventLoop(20_000)
-    expect(queue.producer.consumerSleeps()).toBe(true)
+    expect(queue.consumerSleeps).toBe(true)
     while (turns === 0) await setImmediate()
     queue.put(1, 100)
     queue.producer.publish()
     await waited
-    expect([queue.producer.consumerSleeps(), queue.drain()]).toEqual([false, ['1/100']])
+    expect([queue.consumerSleeps, queue.drain()]).toEqual([false, ['1/100']])
     const ended = queue.waitInEventLoop(20_000)
     queue.producer.close()
     await ended

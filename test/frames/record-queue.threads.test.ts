@@ -32,7 +32,7 @@ async function startConsumer(queue: Queue): Promise<{ ended: Promise<Ended> }> {
 }
 
 async function untilConsumerSleeps(queue: Queue): Promise<void> {
-  while (!queue.producer.consumerSleeps()) await setImmediate()
+  while (!queue.consumerSleeps) await setImmediate()
 }
 
 /** Lengths that never repeat in step with the ring, without the cost of random numbers. */

@@ -50,7 +50,7 @@ export class QueueWriter implements FrameSink {
       i += Math.max(1, appended)
     }
     if (lost > 0) this.#counters.addOverflow(lost)
-    if (this.#prompt && this.#producer.consumerSleeps()) this.#producer.publish()
+    if (this.#prompt && this.#producer.consumerKeepsUp()) this.#producer.publish()
   }
 
   flush(): void {
