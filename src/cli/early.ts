@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { EXIT_UNAVAILABLE } from '../config/terms/failure.ts'
 import { startWorkerEarly } from '../pipeline/worker-thread.ts'
-import { startLikelyThread } from '../sinks/early-threads.ts'
+import { likelyHalves, startLikelyThread } from '../sinks/early-threads.ts'
 import { CAPTURE_SOURCE } from '../sources/file/file-source.ts'
 
 /** What runs no pipeline. */
@@ -30,7 +30,8 @@ export async function prepare(argv: readonly string[]): Promise<boolean> {
 /** What can begin before the modules that read the command line are loaded. A wrong guess costs time and nothing else. */
 export function startEarly(argv: readonly string[]): void {
   if (!runsPipeline(argv)) return
-  startWorkerEarly([...(argv[0] === 'decap' ? [CAPTURE_SOURCE] : []), ...startLikelyThread(argv)])
+  startWorkerEarly([...(argv[0] === 'decap' ? [CAPTURE_SOURCE] : []), ...likelyHalves(argv)])
+  startLikelyThread(argv)
 }
 
 function runsPipeline(argv: readonly string[]): boolean {

@@ -4,7 +4,7 @@ import { Bell, createBell } from './bell.ts'
  * A bounded queue of bytes between one thread that fills it and one that empties it, in shared memory.
  *
  * The producer writes records straight into the ring (which lies in the worker's slab, so that frames get there by one
- * copyWithin) and groups them into segments: records of one series that lie side by side. The consumer sees whole
+ * copy within it) and groups them into segments: records of one series that lie side by side. The consumer sees whole
  * segments. Neither side ever waits for a lock; a sleeping consumer is woken only when it says that it sleeps.
  */
 export interface RecordQueueWiring {
@@ -25,7 +25,7 @@ const HOT_BYTES = 2 << 20
  * With 4096 a 16 MiB queue overflowed after 1 MiB.
  */
 const SEGMENTS = 65_536
-/** So many of them may be small for the sake of a consumer in a hurry: behind them a reader that stops gets the most for the room there is. */
+/** So many may be small, for a consumer in a hurry; beyond, they grow, so that as much as can be waits for a reader that stops. */
 const SMALL_SEGMENTS = 1024
 const SEGMENT_WORDS = 5
 const START = 0

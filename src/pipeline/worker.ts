@@ -28,7 +28,8 @@ const NAP_MS = 1
 /**
  * V8 takes functions into the one that calls them until so much bytecode has come together, 920 by default: less than the
  * steps of a frame. With this a frame's way through them takes 10 to 16 ns less. It takes V8 a tenth of a second longer to get
- * there, which a capture file does not give back, nor do frames for which the fast path is there.
+ * there, which a capture file does not give back, nor do frames that take the fast path. Where there is one, those that it leaves
+ * to the steps (IPv6 outside, another encapsulation) go without.
  */
 const LONG_RUN_FLAG = '--max-inlined-bytecode-size-cumulative=4000'
 /** A flood that outlasts the request to stop is left behind after this. */

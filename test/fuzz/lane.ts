@@ -52,6 +52,7 @@ export function settings(): ReadonlyMap<string, Setting> {
       },
     ],
     ['chosen', { engine: 'file', wanted: [{ from: 0, to: 5000, deny: false }], allowFrom: ['10.0.0.0/8', 'fd00::/8'] }],
+    ['sockets, plain', { engine: 'udp', keeps: true }],
     [
       'sockets',
       { engine: 'udp', keeps: true, ...all, fcs: 'auto', filter: filter('tcp[tcpflags] & tcp-syn == 0 or ip6') },

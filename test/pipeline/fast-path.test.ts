@@ -3,13 +3,14 @@ import { describe, expect, it } from 'vitest'
 import { compileFilter } from '../../src/dgram-extended/libpcap.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW, LINKTYPE_TUNNEL } from '../../src/wire/link-type.ts'
 import { hex } from '../wire/bytes.ts'
-import { Line, type LineSettings, type Packet } from './line.ts'
+import { Line, type LineSettings, type Packet, SPACING } from './line.ts'
 
 const OUTER_ETHERNET_BYTES = 14
 const OUTER_BYTES = 42
 
 interface Lies {
   readonly linkType: number
+  readonly encapsulation: number
   readonly outerType: string
   readonly version: string
   readonly total: number
@@ -40,8 +41,13 @@ function innerFrame({ inner, stated, payload }: Lies): string {
   return addresses + inner + header + '5a'.repeat(payload)
 }
 
+interface Cut extends Packet {
+  /** What the packet was before its end was cut off. */
+  readonly whole: Uint8Array
+}
+
 /** A packet as the link type has it, whose fields may lie. */
-function packet(lies: Lies): Packet {
+function packet(lies: Lies, number: number): Cut {
   const payload = `${lies.flags}000000${field(lies.vni, 3)}00${innerFrame(lies)}`
   const udpBytes = 8 + payload.length / 2
   const udp = `c000${field(lies.port)}${field(Math.max(0, udpBytes + lies.udp))}0000`
@@ -50,8 +56,11 @@ function packet(lies: Lies): Packet {
   const all = hex(`020000000002020000000001${lies.outerType}${ip}${udp}${payload}`)
   const start =
     lies.linkType === LINKTYPE_ETHERNET ? 0 : lies.linkType === LINKTYPE_RAW ? OUTER_ETHERNET_BYTES : OUTER_BYTES
-  const bytes = all.subarray(start, Math.max(start, all.length - lies.cut))
-  return { bytes, wireLength: bytes.length + lies.missing, linkType: lies.linkType }
+  const whole = all.subarray(start)
+  const bytes = whole.subarray(0, Math.max(0, whole.length - lies.cut))
+  const { linkType, encapsulation } = lies
+  const wireLength = bytes.length + lies.missing
+  return { whole, bytes, wireLength, linkType, encapsulation, second: 1000 + number, nanosecond: number }
 }
 
 /** Mostly what the fast path is for, so that each lie is seen by itself. */
@@ -66,6 +75,7 @@ const liesFrom = (engine: 'file' | 'udp'): fc.Arbitrary<Lies> =>
       engine === 'udp'
         ? fc.constant(LINKTYPE_TUNNEL)
         : fc.constantFrom(LINKTYPE_ETHERNET, LINKTYPE_RAW, LINKTYPE_TUNNEL),
+    encapsulation: engine === 'udp' ? seldom(0, fc.constantFrom(1, 2)) : fc.constant(0),
     outerType: seldom('0800', fc.constantFrom('0806', '86dd', '8100')),
     version: seldom('45', fc.constantFrom('46', '44', '65')),
     total: seldom(0, fc.integer({ min: -90, max: 60 })),
@@ -98,20 +108,61 @@ const liesFrom = (engine: 'file' | 'udp'): fc.Arbitrary<Lies> =>
     missing: seldom(0, fc.integer({ min: 0, max: 20 })),
   })
 
-/** What becomes of a batch: the frames that come out, and what each counter gains. */
-function outcome(line: Line, packets: readonly Packet[]): unknown {
-  const before = {
-    frames: line.frames.length,
-    counters: new Float64Array(line.counters.memory).slice(),
-    vnis: line.vnis,
-  }
+const COLUMNS = [
+  'offset',
+  'captured',
+  'wireLength',
+  'seconds',
+  'nanoseconds',
+  'tunnelId',
+  'encapsulation',
+  'etherType',
+  'peer',
+  'linkType',
+] as const
+
+/**
+ * What becomes of a batch: the frames that come out, what the batch holds then, and what each counter gains. `rest`: what was
+ * cut off the packets lies behind them still, and must not be read.
+ */
+function outcome(line: Line, packets: readonly Cut[], rest: 'there' | 'gone'): unknown {
+  const { batch, counters } = line
+  const before = { frames: line.frames.length, counters: new Float64Array(counters.memory).slice(), vnis: line.vnis }
+  if (rest === 'there') for (const [row, { whole }] of packets.entries()) batch.bytes.set(whole, row * SPACING)
   line.process(packets)
   return {
     frames: line.frames.slice(before.frames).map((frame) => JSON.stringify(frame)),
-    counters: [...new Float64Array(line.counters.memory)].map((count, i) => count - before.counters[i]!),
+    columns: COLUMNS.map((column) => [column, [...batch[column].subarray(0, batch.count)]]),
+    counters: [...new Float64Array(counters.memory)].map((count, i) => count - before.counters[i]!),
     vnis: Object.entries(line.vnis).filter(([vni, count]) => count !== before.vnis[vni]),
   }
 }
+
+/** It looks at every frame and lets it pass, so that each goes through every step. */
+const EVERYTHING = compileFilter('', LINKTYPE_ETHERNET, 1)
+
+describe('there is one unless the steps have more to do', () => {
+  const FILE = { engine: 'file', ports: [4789] } as const
+  it.each<[string, LineSettings, boolean]>([
+    ['nothing asked for', FILE, true],
+    ['sockets', { ...FILE, engine: 'udp' }, true],
+    ['any port', { engine: 'file' }, true],
+    ['what is let in', { ...FILE, wanted: [{ from: 1, to: 1, deny: false }], allowFrom: ['10.0.0.0/8'] }, true],
+    ['--snaplen', { ...FILE, snapLength: 60 }, true],
+    ['--depth 1', { ...FILE, depth: 1 }, true],
+    ['--depth 2', { ...FILE, depth: 2 }, false],
+    ['--strict', { ...FILE, strict: true }, false],
+    ['--fcs auto', { ...FILE, fcs: 'auto' }, false],
+    ['--fcs strip', { ...FILE, fcs: 'strip' }, false],
+    ['--fix-checksums', { ...FILE, fixChecksums: true }, false],
+    ['--headers l4', { ...FILE, headers: 'l4' }, false],
+    ['--filter', { ...FILE, filter: EVERYTHING }, false],
+    ['--sample', { ...FILE, sample: 2 }, false],
+    ['--dedup', { ...FILE, dedup: 50 }, false],
+  ])('%s', async (_, settings, isThere) => {
+    expect((await Line.create(settings)).pipeline.hasFastPath).toBe(isThere)
+  })
+})
 
 describe('the fast path finds what the steps find, whatever the fields say', () => {
   const ways: Record<string, Omit<LineSettings, 'engine'>> = {
@@ -126,12 +177,11 @@ describe('the fast path finds what the steps find, whatever the fields say', () 
     it.each(['file', 'udp'] as const)(`${name}, from %s`, async (engine) => {
       const settings: LineSettings = { engine, ports: [4789], ...way }
       const fast = await Line.create(settings)
-      // It looks at every frame and lets it pass, so that each goes through every step.
-      const slow = await Line.create({ ...settings, filter: compileFilter('', LINKTYPE_ETHERNET, 1) })
+      const slow = await Line.create({ ...settings, filter: EVERYTHING })
       fc.assert(
         fc.property(fc.array(liesFrom(engine), { minLength: 1, maxLength: 30 }), (batch) => {
           const packets = batch.map(packet)
-          expect(outcome(fast, packets)).toEqual(outcome(slow, packets))
+          expect(outcome(fast, packets, 'there')).toEqual(outcome(slow, packets, 'gone'))
         }),
         { numRuns: 400 },
       )

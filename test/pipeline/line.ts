@@ -15,7 +15,7 @@ import { type Collected, nothingCollected } from './collecting-sink.ts'
 
 export const ROWS = 256
 /** Bytes from one packet to the next. */
-const SPACING = 2048
+export const SPACING = 2048
 
 /** One packet of a batch, as a source would put it there. */
 export interface Packet {
@@ -24,6 +24,8 @@ export interface Packet {
   readonly linkType?: number
   readonly second?: number
   readonly nanosecond?: number
+  /** VXLAN by default. */
+  readonly encapsulation?: number
 }
 
 /** Puts packets into a batch. */
@@ -36,7 +38,7 @@ export function fill(batch: FrameBatch, packets: readonly Packet[], linkType: nu
     batch.linkType[row] = packet.linkType ?? linkType
     batch.seconds[row] = packet.second ?? 1000
     batch.nanoseconds[row] = packet.nanosecond ?? 0
-    batch.encapsulation[row] = 0
+    batch.encapsulation[row] = packet.encapsulation ?? 0
   })
   batch.count = packets.length
 }

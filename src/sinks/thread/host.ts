@@ -2,9 +2,9 @@ import type { Worker } from 'node:worker_threads'
 import { Failure, type FailureMessage, toFailureMessage } from '../../config/terms/failure.ts'
 import { Bell, createBell } from '../../frames/bell.ts'
 import { closeRecordQueue, createRecordQueue, recycleRecordQueue } from '../../frames/record-queue.ts'
-import { takeThread, wire } from '../early-threads.ts'
 import type { LaneContext, OpenSink, SinkContext } from '../sink.ts'
 import { OverflowNotice } from './overflow-notice.ts'
+import { takeThread, wire } from './start.ts'
 import {
   ABANDONING,
   type Drained,
@@ -150,6 +150,9 @@ class SinkThreadHost<Options> implements OpenSink {
         else reject(new Failure(failure.exitCode, failure.what, failure.mend))
       }
       this.#worker.on('error', (error) => fail(toFailureMessage(error)))
+      this.#worker.once('exit', () => {
+        if (!isReady) fail(toFailureMessage(new Error(`The thread of ${context.name} ended without a word.`)))
+      })
       this.#worker.on('message', (message: ThreadMessage) => {
         if (message.kind === 'ready') {
           isReady = true

@@ -30,7 +30,7 @@ export interface Lane<Options> {
   readonly queue: RecordQueueWiring
   readonly options: Options
   readonly overflow: Overflow
-  /** Someone may be watching what comes out: it goes on its way as soon as the thread has nothing else to do. */
+  /** Someone may be watching what comes out: each batch is handed over at once, unless the thread is far behind. */
   readonly prompt: boolean
   /** Memory of a table that numbers the frames' series; undefined where all frames are one series. */
   readonly series: SharedArrayBuffer | undefined

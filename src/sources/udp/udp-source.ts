@@ -34,8 +34,8 @@ class UdpSource implements Source {
   readonly #napping: Int32Array = new Int32Array(new SharedArrayBuffer(4))
   readonly #mayNap: boolean
   #next = 0
-  /** The last call brought datagrams, and all that there were. */
-  #isDrained = false
+  /** Turns of sockets in a row that did not fill what was asked for: as many as there are sockets, and all have been emptied. */
+  #shortTurns = 0
 
   constructor(plan: SourcePlan, context: SourceContext) {
     this.#context = context
@@ -57,10 +57,13 @@ class UdpSource implements Source {
   }
 
   receive(batch: FrameBatch, maxRows: number, milliseconds: number): number {
-    if (this.#mayNap && this.#isDrained && milliseconds > 0) Atomics.wait(this.#napping, 0, 0, NAP_MS)
+    if (this.#mayNap && this.#shortTurns >= this.#sockets.length && milliseconds > 0) {
+      Atomics.wait(this.#napping, 0, 0, NAP_MS)
+      this.#shortTurns = 0
+    }
     let count = this.#receiveAny(batch, maxRows)
     if (count === 0 && milliseconds > 0 && this.#poller.wait(milliseconds) > 0) count = this.#receiveAny(batch, maxRows)
-    this.#isDrained = count > 0 && count < maxRows
+    if (count === 0) this.#shortTurns = 0
     return count
   }
 
@@ -80,6 +83,7 @@ class UdpSource implements Source {
       const index = this.#next
       this.#next = index + 1 === this.#sockets.length ? 0 : index + 1
       const count = this.#sockets[index]!.receive(this.#arena, batch, maxRows)
+      this.#shortTurns = count < maxRows ? this.#shortTurns + 1 : 0
       if (count > 0) {
         batch.count = count
         labelRows(batch, this.#encapsulations[index]!, this.#arena.names, this.#context.peers)
