@@ -82,6 +82,11 @@ export class PacketRing {
     return this.#blocks.taggedRows
   }
 
+  /** Whether half of the ring's blocks or more are the kernel's to fill. */
+  get isHalfFree(): boolean {
+    return this.#blocks.isHalfFree
+  }
+
   readonly #c: Libc
   readonly #blocks: RingBlocks
   /** Keeps the memory alive for as long as the ring is mapped over it. */

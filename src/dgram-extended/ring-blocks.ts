@@ -103,6 +103,12 @@ export class RingBlocks {
     return rows
   }
 
+  /** The kernel fills blocks in turn: the one half a ring ahead is its own until half of the ring is full. */
+  get isHalfFree(): boolean {
+    const ahead = (this.#block + (this.#blocks >>> 1)) % this.#blocks
+    return (Atomics.load(this.#statuses, ((ahead * this.#blockBytes) >>> 2) + BLOCK_STATUS) & TP_STATUS_USER) === 0
+  }
+
   #take(): boolean {
     const block = (this.#block * this.#blockBytes) >>> 2
     if ((Atomics.load(this.#statuses, block + BLOCK_STATUS) & TP_STATUS_USER) === 0) return false

@@ -157,6 +157,13 @@ export class RecordProducer {
     return (this.#published - Atomics.load(this.#control, CONSUMED)) >>> 0 < SMALL_SEGMENTS
   }
 
+  /** Whether records of so many bytes find room now. */
+  hasRoomFor(bytes: number): boolean {
+    if (this.#fits(bytes)) return true
+    this.#tail = Atomics.load(this.#control, BYTE_TAIL) >>> 0
+    return this.#fits(bytes) || (this.#head >= this.#tail && bytes < this.#tail)
+  }
+
   /** Waits until the consumer gives something back, at most `milliseconds`. */
   waitForRoom(milliseconds: number): void {
     const consumed = Atomics.load(this.#control, CONSUMED)

@@ -7,7 +7,7 @@ import { PeerCounts } from '../frames/peer-counts.ts'
 import { PeerTable } from '../frames/peer-table.ts'
 import { Reassembler } from '../frames/reassembler.ts'
 import { TunnelCounts } from '../frames/tunnel-counts.ts'
-import type { PipelineHalf, QuarantineHalf } from '../sinks/sink.ts'
+import type { FrameSink, PipelineHalf, QuarantineHalf } from '../sinks/sink.ts'
 import { sourceType } from '../sources/registry.ts'
 import { PipelineCounters, SinkCounters } from '../telemetry/counters.ts'
 import { LINKTYPE_RAW } from '../wire/link-type.ts'
@@ -86,6 +86,12 @@ export class Pipeline {
     const half = plan.quarantine && ((await import(plan.quarantine.pipelineHalf)) as QuarantineHalf)
     const outlets = await Promise.all(plan.sinks.map((sink) => openOutlet(sink, say)))
     return new Pipeline(plan, batch, outlets, half)
+  }
+
+  /** The sink's half, where there is one alone. */
+  get onlySink(): FrameSink | undefined {
+    const { outlets } = this.#fanOut
+    return outlets.length === 1 ? outlets[0]!.sink : undefined
   }
 
   /** Whether there is a short way for plain frames, as things are at the beginning. */

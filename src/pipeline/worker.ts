@@ -6,6 +6,7 @@ import { FrameBatch } from '../frames/frame-batch.ts'
 import { sourceType } from '../sources/registry.ts'
 import { END_OF_SOURCE, type NoticeLevel, type Source, type SourceType } from '../sources/source.ts'
 import { FrameBudget } from './frame-budget.ts'
+import { holdBack } from './hold-back.ts'
 import { openOutlet, Pipeline } from './pipeline.ts'
 import {
   CONTROL_STOP,
@@ -122,7 +123,10 @@ class PipelineWorker {
       const received = typeof result === 'number' ? result : await result
       if (received === END_OF_SOURCE) return
       const drained = this.#drained(received, source.description.length)
-      if (received > 0) this.#pipeline.process(this.#batch)
+      if (received > 0) {
+        holdBack(this.#pipeline.onlySink, source)
+        this.#pipeline.process(this.#batch)
+      }
       this.#budget?.settle(counters.delivered)
       if (drained) return
       const now = performance.now()

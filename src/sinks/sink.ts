@@ -22,6 +22,10 @@ export interface FrameSink {
    * Every frame is counted, as written, queued or lost; trouble with the sink's target never throws out of here.
    */
   write(batch: FrameBatch, rows: Uint16Array, count: number): void
+  /** Of a sink that loses frames when it is full: whether it has room for so many bytes. Absent = it is never full. */
+  hasRoomFor?(bytes: number): boolean
+  /** Until that may have changed, at most so long. */
+  waitForRoom?(milliseconds: number): void
   /** Nothing has come for a moment, or enough time has passed: what is buffered goes on its way. */
   flush(): void
   /** No frame follows. */

@@ -18,6 +18,8 @@ export interface Source {
   /** Of a ring: how often it was full since it was opened, and how often an interface it listens on went away or down. */
   freezes?(): number
   interfaceLosses?(): number
+  /** Of a ring: it has room for as much again as it holds, so that packets may wait in it. */
+  hasRoom?(): boolean
   /** Of a file: bytes of it that have been read. */
   position?(): number
   /** A source whose place is kept elsewhere: what was received so far. */

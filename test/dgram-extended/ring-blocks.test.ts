@@ -59,6 +59,18 @@ beforeEach(() => {
   ring = new RingBlocks(memory, OFFSET, BLOCKS, BLOCK, ROWS)
 })
 
+it('is half free until the kernel has filled the block that lies half a ring ahead', () => {
+  expect(ring.isHalfFree).toBe(true)
+  handOver(0, [{}, {}])
+  expect(ring.isHalfFree).toBe(true)
+  handOver(1, [{}])
+  expect(ring.isHalfFree).toBe(false)
+  expect(ring.receive(columns, ROWS)).toBe(2)
+  expect(ring.isHalfFree).toBe(false)
+  expect(ring.receive(columns, ROWS)).toBe(1)
+  expect(ring.isHalfFree).toBe(true)
+})
+
 describe('a sound block', () => {
   it('gives a row for each packet, in place, with its time', () => {
     expect(ring.receive(columns, ROWS)).toBe(0)

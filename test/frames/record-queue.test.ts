@@ -196,6 +196,27 @@ test('whatever producer and consumer do by turns, a plain array would hold the s
   )
 })
 
+test('there is room as long as reserve() would find it, and again when the consumer has given some back', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.integer({ min: 8, max: 300 }), fc.boolean()), { maxLength: 60 }), (turns) => {
+      const queue = new Queue(1000)
+      turns.forEach(([bytes, empties], i) => {
+        const hasRoom = queue.producer.hasRoomFor(bytes)
+        if (hasRoom) expect(queue.put(i, bytes)).toBe(true)
+        if (empties) {
+          queue.producer.publish()
+          queue.drain()
+        }
+      })
+    }),
+  )
+  const queue = new Queue(1000)
+  while (queue.put(1, 100));
+  expect(queue.producer.hasRoomFor(100)).toBe(false)
+  queue.drain()
+  expect(queue.producer.hasRoomFor(100)).toBe(true)
+})
+
 test('a consumer keeps up until a thousand segments wait for it', () => {
   const queue = new Queue(100_000)
   for (let i = 0; i < 1024; i++) {

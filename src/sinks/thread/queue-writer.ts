@@ -31,6 +31,7 @@ export class QueueWriter implements FrameSink {
   readonly #series: SeriesNumbers | undefined
   readonly #counters: SinkCounters
   readonly #blocks: boolean
+  readonly #queueBytes: number
   readonly #prompt: boolean
 
   constructor(lane: Lane<unknown>, counters: SinkCounters, layout: RecordLayout, series?: SeriesNumbers) {
@@ -39,6 +40,7 @@ export class QueueWriter implements FrameSink {
     this.#series = series
     this.#counters = counters
     this.#blocks = lane.overflow === 'block'
+    this.#queueBytes = lane.queue.byteLength
     this.#prompt = lane.prompt
   }
 
@@ -51,6 +53,17 @@ export class QueueWriter implements FrameSink {
     }
     if (lost > 0) this.#counters.addOverflow(lost)
     if (this.#prompt && this.#producer.consumerKeepsUp()) this.#producer.publish()
+  }
+
+  /** True also where there is nothing to wait for: nobody takes any more out, or so much would never fit beside what is there. */
+  hasRoomFor(bytes: number): boolean {
+    if (this.#blocks || 4 * bytes > this.#queueBytes) return true
+    return this.#producer.hasRoomFor(bytes) || this.#producer.abandoned()
+  }
+
+  waitForRoom(milliseconds: number): void {
+    this.#producer.publish()
+    this.#producer.waitForRoom(milliseconds)
   }
 
   flush(): void {
@@ -69,7 +82,7 @@ export class QueueWriter implements FrameSink {
     const series = this.#seriesOf(batch, rows[from]!)
     const size = layout.recordBytes(captured[rows[from]!]!)
     let start = this.#producer.reserve(size, series)
-    if (start < 0 && this.#blocks) start = this.#waitForRoom(size, series)
+    if (start < 0 && this.#blocks) start = this.#reserveLater(size, series)
     if (start < 0) {
       this.#series?.count(series, true)
       return 0
@@ -97,7 +110,7 @@ export class QueueWriter implements FrameSink {
     return this.#series.indexOf(batch.encapsulation[row]!, batch.tunnelId[row]!, batch.linkType[row]!)
   }
 
-  #waitForRoom(size: number, series: number): number {
+  #reserveLater(size: number, series: number): number {
     this.#producer.publish()
     for (;;) {
       const at = this.#producer.reserve(size, series)

@@ -83,6 +83,10 @@ class RingSource implements Source {
     return this.#poller.wait(milliseconds) > 0 ? this.#ring.receive(batch, maxRows) : 0
   }
 
+  hasRoom(): boolean {
+    return this.#ring.isHalfFree
+  }
+
   kernelDrops(): number {
     return this.#ring.kernelDrops()
   }
