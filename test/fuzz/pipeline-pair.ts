@@ -8,7 +8,8 @@ import type { Random } from './random.ts'
 /** Does to a lane's batch, when its pipeline is done, what a defect in the pipeline would: tells whether this class sees it. */
 export type Sabotage = (batch: FrameBatch) => void
 
-const COLUMNS = [
+/** What steps may change, but for the place. */
+export const COLUMNS = [
   'captured',
   'wireLength',
   'seconds',

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { compileFilter } from '../../src/dgram-extended/libpcap.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_RAW, LINKTYPE_TUNNEL } from '../../src/wire/link-type.ts'
+import { COLUMNS } from '../fuzz/pipeline-pair.ts'
 import { hex } from '../wire/bytes.ts'
 import { Line, type LineSettings, type Packet, SPACING } from './line.ts'
 
@@ -130,19 +131,6 @@ const liesFrom = (engine: 'file' | 'udp'): fc.Arbitrary<Lies> =>
     missing: seldom(0, fc.integer({ min: 0, max: 20 })),
   })
 
-const COLUMNS = [
-  'offset',
-  'captured',
-  'wireLength',
-  'seconds',
-  'nanoseconds',
-  'tunnelId',
-  'encapsulation',
-  'etherType',
-  'peer',
-  'linkType',
-] as const
-
 /**
  * What becomes of a batch: the frames that come out, what the batch holds then, and what each counter gains. `rest`: what was
  * cut off the packets lies behind them still, and must not be read.
@@ -156,7 +144,7 @@ function outcome(line: Line, packets: readonly Cut[], rest: 'there' | 'gone'): u
   line.process(packets)
   return {
     frames: line.frames.slice(before.frames).map((frame) => JSON.stringify(frame)),
-    columns: COLUMNS.map((column) => [column, [...batch[column].subarray(0, batch.count)]]),
+    columns: (['offset', ...COLUMNS] as const).map((column) => [column, [...batch[column].subarray(0, batch.count)]]),
     counters: [...new Float64Array(counters.memory)].map((count, i) => count - before.counters[i]!),
     vnis: Object.entries(line.vnis).filter(([vni, count]) => count !== before.vnis[vni]),
   }
