@@ -77,6 +77,15 @@ export function closeRecordQueue(wiring: RecordQueueWiring, state: 'closed' | 'a
   Atomics.notify(control, CONSUMED)
 }
 
+/** Records that lie beside each other in the slab. */
+export interface OpenSegment {
+  readonly start: number
+  readonly bytes: number
+  readonly frames: number
+  readonly firstSecond: number
+  readonly lastSecond: number
+}
+
 /** The end that records go into. */
 export class RecordProducer {
   readonly #wiring: RecordQueueWiring
@@ -90,6 +99,7 @@ export class RecordProducer {
   #tail = 0
   #segmentStart = 0
   #frames = 0
+  #firstSecond = 0
   #lastSecond = 0
   #series = 0
   #published = 0
@@ -130,9 +140,10 @@ export class RecordProducer {
     return this.#base + end
   }
 
-  /** Records from the place that reserve() gave on, of frames that arrived at `lastSecond` at the latest, are written. */
-  commit(bytes: number, frames: number, lastSecond: number): void {
+  /** Records from the place that reserve() gave on, of frames that arrived in those seconds, are written. */
+  commit(bytes: number, frames: number, firstSecond: number, lastSecond: number): void {
     this.#head += bytes
+    if (this.#frames === 0 || firstSecond < this.#firstSecond) this.#firstSecond = firstSecond
     if (this.#frames === 0 || lastSecond > this.#lastSecond) this.#lastSecond = lastSecond
     this.#frames += frames
   }
@@ -150,6 +161,24 @@ export class RecordProducer {
     this.#published = (this.#published + 1) >>> 0
     Atomics.store(this.#control, PUBLISHED, this.#published | 0)
     if (this.#bell.hasSleeper()) this.#bell.ring()
+  }
+
+  /** What was committed and not published, if the consumer has taken all else; undefined = nothing that may go before it. */
+  unpublished(): OpenSegment | undefined {
+    if (this.#frames === 0 || Atomics.load(this.#control, CONSUMED) !== (this.#published | 0)) return undefined
+    return {
+      start: this.#base + this.#segmentStart,
+      bytes: this.#head - this.#segmentStart,
+      frames: this.#frames,
+      firstSecond: this.#firstSecond,
+      lastSecond: this.#lastSecond,
+    }
+  }
+
+  /** What unpublished() told of has gone another way: its memory is free. */
+  forget(): void {
+    this.#head = this.#segmentStart
+    this.#frames = 0
   }
 
   /** Whether the consumer is not far behind: what it may have at once is best published now, in a small segment. */

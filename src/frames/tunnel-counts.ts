@@ -12,8 +12,6 @@ export class TunnelCounts {
   readonly #counts: Float64Array
   /** [0] identifiers in the table */
   readonly #state: Uint32Array
-  #lastId = -1
-  #lastSlot = 0
 
   static bytesFor(capacity: number): number {
     return 8 + 8 * (capacity * SLOTS_PER_ID + 1) + 4 * capacity * SLOTS_PER_ID
@@ -28,12 +26,14 @@ export class TunnelCounts {
     this.#keys = new Uint32Array(memory, 8 + 8 * (slots + 1), slots)
   }
 
-  add(id: number): void {
-    if (id !== this.#lastId) {
-      this.#lastSlot = this.#slotOf(id)
-      this.#lastId = id
+  /** One frame for each of the first `count` identifiers. Neighbours that are alike are added at once: each addition waits for the one before. */
+  add(ids: Uint32Array, count: number): void {
+    for (let row = 0; row < count; ) {
+      const id = ids[row]!
+      const first = row
+      while (++row < count && ids[row] === id);
+      this.#counts[this.#slotOf(id)]! += row - first
     }
-    this.#counts[this.#lastSlot]! += 1
   }
 
   /** Identifier -> frames, in ascending order; what found no room as `other`. */

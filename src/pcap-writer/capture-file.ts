@@ -1,9 +1,9 @@
 import { unlinkSync } from 'node:fs'
-import { constants, gzipSync } from 'node:zlib'
 import type { Account, CaptureEvents } from './account.ts'
 import { type Destination, type FileCalls, RegularFile, type WriteOutcome } from './destination.ts'
 import { errorCode } from './errors.ts'
 import { FileInterfaces, type SeriesDescription, type SeriesStatistics } from './file-interfaces.ts'
+import { byteLength, gzipMember } from './gzip-member.ts'
 import type { RecordFormat } from './record-format.ts'
 import { type Boundaries, RecordRanges } from './record-ranges.ts'
 import type { Interval } from './rotation.ts'
@@ -104,6 +104,32 @@ export class CaptureFile {
     try {
       this.#ensureDestination()
       if (this.#settleBegun()) this.#write()
+    } catch (error) {
+      this.#lose(error)
+      this.#forget()
+    }
+  }
+
+  /** A descriptor to which somebody else may append whole records, until repaid(); undefined where there is none. */
+  lend(): number | undefined {
+    const { gzip, format } = this.#context
+    const isSettled = this.#headerWritten && this.pending.frames === 0
+    if (gzip || format.hasInterfaces || !isSettled || !(this.#destination instanceof RegularFile)) return undefined
+    try {
+      return this.#destination.lend()
+    } catch {
+      return undefined
+    }
+  }
+
+  /** Somebody else has appended `frames` in `bytes` bytes; `isBroken`: and perhaps a part of more, which is taken away. */
+  repaid(frames: number, bytes: number, isBroken: boolean): void {
+    this.frames += frames
+    this.#recordBytes += bytes
+    this.#context.account.wrote(this, frames, bytes)
+    if (!isBroken || !(this.#destination instanceof RegularFile)) return
+    try {
+      this.#destination.cutBack(bytes)
     } catch (error) {
       this.#lose(error)
       this.#forget()
@@ -291,16 +317,7 @@ export class CaptureFile {
   }
 }
 
-function byteLength(parts: readonly Uint8Array[]): number {
-  return parts.reduce((sum, part) => sum + part.length, 0)
-}
-
 /** The path that a system error names. */
 function pathOf(error: unknown): string {
   return error instanceof Error && 'path' in error ? `${error.path}` : ''
-}
-
-/** RFC 1952 section 2.2: a gzip file is members one after another, so each can be complete by itself. */
-function gzipMember(parts: readonly Uint8Array[]): Uint8Array {
-  return gzipSync(Buffer.concat(parts), { level: constants.Z_BEST_SPEED })
 }

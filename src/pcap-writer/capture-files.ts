@@ -1,40 +1,18 @@
-import { Account, type CaptureEvents } from './account.ts'
+import { Account } from './account.ts'
 import { CaptureFile, type Create, type FileContext } from './capture-file.ts'
+import type { CaptureFilesOptions } from './capture-files-options.ts'
 import { cannotCreate, checkFolder } from './create-errors.ts'
-import { type Destination, type FileCalls, type KeepWaiting, SYSTEM_CALLS } from './destination.ts'
+import { type Destination, type FileCalls, SYSTEM_CALLS } from './destination.ts'
 import { errorCode } from './errors.ts'
-import { describeSeries, type SeriesDescription, type SeriesStatistics } from './file-interfaces.ts'
+import { describeSeries } from './file-interfaces.ts'
 import { existingFiles, FileNames, without } from './file-names.ts'
 import { FileSlots, type Slot } from './file-slots.ts'
 import { OpenFiles } from './open-files.ts'
-import type { PathTemplate, Series } from './path-template.ts'
-import { countRecords, type RecordFormat, recordsBefore, recordsUntil } from './record-format.ts'
+import type { PathTemplate } from './path-template.ts'
+import { countRecords, recordsBefore, recordsUntil } from './record-format.ts'
 import { standardOutput } from './redirected-output.ts'
-import { checkedKeep, type FileInUse, type Keep, Retention } from './retention.ts'
-import { ALWAYS, checkedRotation, intervalAt, isRotating, type Rotation } from './rotation.ts'
-
-/** Settings of {@link CaptureFiles}. */
-export interface CaptureFilesOptions {
-  readonly format: RecordFormat
-  readonly path: PathTemplate | 'stdout'
-  /** Without it a file goes on until `reopen` or `close`. Streams (standard output, FIFO, device) are not rotated. */
-  readonly rotate?: Rotation
-  readonly keep?: Keep
-  /** A file that is neither counted nor removed by `keep`, whatever its name: one that is being read. */
-  readonly spare?: string | undefined
-  readonly compress?: 'gzip'
-  /** Descriptors of files open at a time, 1 or more; 128 by default. A file beyond them is closed and gone on with later. */
-  readonly maxOpenFiles?: number
-  /** The series that an index stands for; always the same one. */
-  series(index: number): Series
-  /** What pcapng's readers see of it; by default its encapsulation and tunnel identifier. */
-  describe?(series: number): SeriesDescription
-  /** Counts for the statistics block at a file's end; without it the file's own are used. */
-  statistics?(series: number): SeriesStatistics
-  /** False gives up a pipe that is full, so that a thread can be stopped. Default: wait. */
-  readonly keepWaiting?: KeepWaiting
-  readonly events: CaptureEvents
-}
+import { checkedKeep, type FileInUse, Retention } from './retention.ts'
+import { ALWAYS, checkedRotation, type Interval, intervalAt, isRotating, type Rotation } from './rotation.ts'
 
 const DEFAULT_OPEN_FILES = 128
 
@@ -161,6 +139,24 @@ export class CaptureFiles {
     this.#touched.clear()
     this.#account.settle()
     this.#enforceRetention()
+  }
+
+  /**
+   * The file that all records go to, where somebody else may append whole records to it as they are: up to `room` bytes of frames that
+   * arrived within the interval, until repaid(). Nothing else is to be called meanwhile.
+   */
+  lend(): { readonly fd: number; readonly room: number; readonly interval: Interval } | undefined {
+    if (this.#template === undefined || this.#template.hasSeriesFields) return undefined
+    const { file } = this.#slots.only()
+    const fd = file?.lend()
+    if (file === undefined || fd === undefined) return undefined
+    return { fd, room: (this.#rotation.bytes ?? Number.POSITIVE_INFINITY) - file.size, interval: file.interval }
+  }
+
+  /** As {@link CaptureFile.repaid}. */
+  repaid(frames: number, bytes: number, isBroken: boolean): void {
+    this.#slots.only().file?.repaid(frames, bytes, isBroken)
+    this.#account.settle()
   }
 
   /**

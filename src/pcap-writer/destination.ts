@@ -1,4 +1,4 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync, writevSync } from 'node:fs'
+import { closeSync, constants, fstatSync, ftruncateSync, openSync, statfsSync, writevSync } from 'node:fs'
 import { errorCode } from './errors.ts'
 import type { Boundaries } from './record-ranges.ts'
 
@@ -6,6 +6,10 @@ import type { Boundaries } from './record-ranges.ts'
 export type KeepWaiting = (stalledMilliseconds: number) => boolean
 
 export const STANDARD_OUTPUT = 1
+/** statfs(2), f_type: ext2 to ext4, XFS, Btrfs, F2FS, tmpfs, overlay, ZFS. A server's files (NFS, CIFS, FUSE) wait for the server. */
+const LOCAL_FILE_SYSTEMS: ReadonlySet<number> = new Set([
+  0xef53, 0x58465342, 0x9123683e, 0xf2f52010, 0x01021994, 0x794c7630, 0x2fc12fc1,
+])
 const STREAM_FLAGS = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY
 
 /** The one system call that can stop halfway; tests put one in its place that does. */
@@ -47,6 +51,8 @@ export class RegularFile implements Destination {
   readonly identity: string
   readonly #fd: number
   readonly #calls: FileCalls
+  #isLocal: boolean | undefined
+  #lentSize = 0
 
   private constructor(fd: number, calls: FileCalls) {
     this.#fd = fd
@@ -86,6 +92,19 @@ export class RegularFile implements Destination {
 
   isRemoved(): boolean {
     return fstatSync(this.#fd).nlink === 0
+  }
+
+  /** The descriptor, for somebody else to append to; undefined where a write may take for ever. Throws system errors. */
+  lend(): number | undefined {
+    this.#isLocal ??= LOCAL_FILE_SYSTEMS.has(statfsSync(`/proc/self/fd/${this.#fd}`).type)
+    if (!this.#isLocal) return undefined
+    this.#lentSize = fstatSync(this.#fd).size
+    return this.#fd
+  }
+
+  /** Leaves the first `bytes` of what was appended since. Throws system errors. */
+  cutBack(bytes: number): void {
+    ftruncateSync(this.#fd, this.#lentSize + bytes)
   }
 
   settle(): 'whole' {

@@ -2,7 +2,8 @@
 // biome-ignore-all lint/performance/noBarrelFile: it is the public entry, and nothing inside the project imports it
 export type { CaptureEvents } from './account.ts'
 export type { ByteFeed } from './byte-feed.ts'
-export { CaptureFiles, type CaptureFilesOptions } from './capture-files.ts'
+export { CaptureFiles } from './capture-files.ts'
+export type { CaptureFilesOptions } from './capture-files-options.ts'
 export { CannotCreateError, PathTemplateError } from './errors.ts'
 export type { SeriesStatistics } from './file-interfaces.ts'
 export { CaptureOpenError, openCapture } from './open-capture.ts'

@@ -104,7 +104,7 @@ export class Pipeline {
     this.counters.addReceived(batch.count)
     this.counters.addReceivedBytes(bytesOnTheWire(batch))
     this.#judge(batch)
-    for (let row = 0; row < batch.count; row++) this.#tunnelCounts.add(batch.tunnelId[row]!)
+    this.#tunnelCounts.add(batch.tunnelId, batch.count)
     this.#peerCounts?.addRows(batch)
     this.counters.addDelivered(batch.count)
     this.counters.addDeliveredBytes(bytesOnTheWire(batch))

@@ -126,11 +126,13 @@ class PipelineWorker {
       if (received > 0) {
         holdBack(this.#pipeline.onlySink, source)
         this.#pipeline.process(this.#batch)
+        this.#writeHere(source, false)
       }
       this.#budget?.settle(counters.delivered)
       if (drained) return
       const now = performance.now()
       if (received === 0 || now - this.#lastFlush >= FLUSH_MS) {
+        this.#writeHere(source, true)
         this.#pipeline.flush()
         await settling.look()
         this.#askTheKernel(source)
@@ -141,6 +143,12 @@ class PipelineWorker {
         this.#lastTurn = now
       }
     }
+  }
+
+  /** A sink alone may be sent to from here, while the source has room for what comes meanwhile. */
+  #writeHere(source: Source, isAll: boolean): void {
+    const sink = this.#pipeline.onlySink
+    if (sink?.writeHere !== undefined && source.hasRoom?.() === true) sink.writeHere(this.#batch.bytes, isAll)
   }
 
   #receive(source: Source): number | Promise<number> {

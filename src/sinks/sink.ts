@@ -26,6 +26,11 @@ export interface FrameSink {
   hasRoomFor?(bytes: number): boolean
   /** Until that may have changed, at most so long. */
   waitForRoom?(milliseconds: number): void
+  /**
+   * Of a sink with a thread of its own, for which nobody else waits: whether it may send from this one what has come together, or all
+   * of it, where that is cheaper. `bytes`: the batch's. It takes as long as sending takes.
+   */
+  writeHere?(bytes: Uint8Array, isAll: boolean): void
   /** Nothing has come for a moment, or enough time has passed: what is buffered goes on its way. */
   flush(): void
   /** No frame follows. */

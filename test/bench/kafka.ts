@@ -148,6 +148,7 @@ async function producerRate(broker: KafkaBroker, topic: string, recordBytes: num
 async function beside(place: Place, broker: KafkaBroker, settings: Settings): Promise<Row> {
   const here: Place = {
     folder: place.folder,
+    pages: place.pages,
     receiverAddress: '127.0.0.1',
     senderDevice: 'lo',
     inReceiver: (argv) => [...argv],
@@ -194,12 +195,13 @@ function pcapBeside(broker: KafkaBroker | undefined): Receiver {
       return {
         pid: program.pid,
         size: () => statSync(file).size,
+        isFile: true,
         async stop() {
           await program.stop()
           if (broker !== undefined) process.kill(broker.pid, 'SIGCONT')
           const { sinks: counts, kernelDropped } = JSON.parse(readFileSync(report, 'utf8')) as Report
           rmSync(report)
-          rmSync(file)
+          place.pages.take(file)
           return { written: counts[0]!.written, kernelDropped }
         },
       }

@@ -1,7 +1,7 @@
 import type { GeneratorResult } from './generator.ts'
 import type { Place } from './place.ts'
 import { cpuSeconds, Program, queuedBytes, until } from './program.ts'
-import { collector, type Receiver, type Run, reference } from './receivers.ts'
+import { collector, PCAP_RECORD_HEADER_BYTES, type Receiver, type Run, reference } from './receivers.ts'
 import { measured, type Row, type Settings } from './report.ts'
 import { median } from './statistics.ts'
 import { VXLAN_PORT } from './traffic.ts'
@@ -44,12 +44,14 @@ export async function attempt(
   rate: number,
   seconds: number,
 ): Promise<Attempt> {
+  const count = Math.round(Math.min(rate, FULL_SPEED_COUNT_RATE) * seconds)
   const run = await receiver.start(place)
+  if (run.isFile) place.pages.hold((count + WARM_UP_FRAMES) * (inner + PCAP_RECORD_HEADER_BYTES))
   await flood(place, inner, WARM_UP_FRAMES, WARM_UP_RATE)
   await settled(run)
   const before = cpuSeconds(run.pid)
-  const count = Math.round(Math.min(rate, FULL_SPEED_COUNT_RATE) * seconds)
-  const sent = await flood(place, inner, count, rate)
+  const flooding = flood(place, inner, count, rate)
+  const sent = await (run.isFile ? place.pages.feed(run.size, flooding) : flooding)
   await settled(run)
   const cpu = cpuSeconds(run.pid) - before
   const counted = await run.stop(inner)

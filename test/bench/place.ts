@@ -1,10 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { joinedNamespaces } from '../support/namespaces.ts'
 import { atEnd } from './cleanup.ts'
+import { WarmPages } from './warm-pages.ts'
 
 /** Where a benchmark takes place: a folder in memory, so that no disk is measured, and two hosts joined by a cable. */
 export interface Place {
   readonly folder: string
+  /** For files in that folder. */
+  readonly pages: WarmPages
   readonly receiverAddress: string
   /** The sending host's interface. */
   readonly senderDevice: string
@@ -21,6 +24,7 @@ export function makePlace(): Place {
   atEnd(dispose)
   return {
     folder,
+    pages: new WarmPages(folder),
     receiverAddress: right.ipv4,
     senderDevice: left.device,
     // `ip` replaces itself by the command, which so has the process id that was started.

@@ -32,6 +32,8 @@ export interface Run {
   readonly pid: number
   /** Grows with every frame written: bytes of the file, or bytes that came to the device. */
   size(): number
+  /** Whether that is a file. */
+  readonly isFile: boolean
   /** Ends it; the count is checked against what was written. Throws when they differ. */
   stop(innerBytes: number): Promise<Counted>
 }
@@ -50,7 +52,8 @@ export function collectorWith(engine: Engine): Receiver {
       return {
         pid: program.pid,
         size: () => statSync(file).size,
-        stop: async (innerBytes) => checked(await stop(), file, innerBytes),
+        isFile: true,
+        stop: async (innerBytes) => checked(place, await stop(), file, innerBytes),
       }
     },
   }
@@ -64,7 +67,7 @@ export function collectorToSinks(name: string, outs: readonly string[], engine: 
     name,
     async start(place) {
       const { program, stop } = await startCollector(place, outs, [], engine)
-      return { pid: program.pid, size: () => deviceBytes(program.pid), stop: async () => await stop() }
+      return { pid: program.pid, size: () => deviceBytes(program.pid), isFile: false, stop: async () => await stop() }
     },
   }
 }
@@ -118,7 +121,8 @@ export function reference(place: Place): Receiver | undefined {
       return {
         pid: program.pid,
         size: () => statSync(file).size,
-        stop: async (innerBytes) => checked(JSON.parse((await program.stop()).stdout) as Counted, file, innerBytes),
+        isFile: true,
+        stop: async (innerBytes) => checked(at, JSON.parse((await program.stop()).stdout) as Counted, file, innerBytes),
       }
     },
   }
@@ -135,6 +139,7 @@ export function referenceToTap(place: Place): Receiver | undefined {
       return {
         pid: program.pid,
         size: () => deviceBytes(program.pid),
+        isFile: false,
         stop: async () => JSON.parse((await program.stop()).stdout) as Counted,
       }
     },
@@ -183,11 +188,12 @@ export function onVxlanDevice(tool: 'tcpdump' | 'dumpcap'): Receiver {
       return {
         pid: program.pid,
         size: () => statSync(file).size,
+        isFile: true,
         async stop(innerBytes) {
           const { stderr } = await program.stop()
           ip('link', 'del', VXLAN_DEVICE)
           const dropped = Number(/(\d+) packets dropped by kernel|dropped.*?: \d+\/(\d+)/.exec(stderr)?.[1] ?? 0)
-          return checked({ written: Number(counts.exec(stderr)![1]), kernelDropped: dropped }, file, innerBytes)
+          return checked(place, { written: Number(counts.exec(stderr)![1]), kernelDropped: dropped }, file, innerBytes)
         },
       }
     },
@@ -199,10 +205,10 @@ function headAndTail([file, ...args]: string[]): [string, string[]] {
 }
 
 /** Believes a receiver's count only if its file is exactly as long as that many records; removes the file. */
-function checked(counted: Counted, file: string, innerBytes: number): Counted {
+function checked({ pages }: Place, counted: Counted, file: string, innerBytes: number): Counted {
   const expected = PCAP_FILE_HEADER_BYTES + counted.written * (PCAP_RECORD_HEADER_BYTES + innerBytes)
   const size = statSync(file).size
-  rmSync(file)
+  pages.take(file)
   if (size !== expected)
     throw new Error(`${counted.written} frames counted, but ${file} has ${size} bytes, not ${expected}`)
   return counted

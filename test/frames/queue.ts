@@ -38,7 +38,7 @@ export class Queue {
     view.setUint32(at, length)
     view.setUint32(at + 4, number)
     this.slab.fill(number & 0xff, at + 8, at + length)
-    this.producer.commit(length, 1, second)
+    this.producer.commit(length, 1, second, second)
     return true
   }
 

@@ -39,7 +39,7 @@ test('no record gets a place that another still needs, however far the consumer 
             expect(end).toBeLessThanOrEqual(8 * MIB)
             expect(needed.filter((other) => start < other.end && other.start < end)).toEqual([])
             needed.push({ start, end })
-            producer.commit(kib * 1024, 1, 0)
+            producer.commit(kib * 1024, 1, 0, 0)
           }
           needed.splice(0, consume(consumer, take))
         }
@@ -53,7 +53,7 @@ test('a consumer that kept up and then stands still finds the whole ring used', 
   const { producer, consumer } = ends(32 * MIB)
   const put = () => {
     const start = producer.reserve(MIB / 4, 0)
-    if (start >= 0) producer.commit(MIB / 4, 1, 0)
+    if (start >= 0) producer.commit(MIB / 4, 1, 0, 0)
     return start
   }
   for (let i = 0; i < 4 * 3; i++) put()
@@ -72,7 +72,7 @@ test('a ring above 2 GiB refuses what would overwrite records that wait', () => 
   const { producer, consumer } = ends(3072 * MIB)
   const put = () => {
     const start = producer.reserve(256 * MIB, 0)
-    if (start >= 0) producer.commit(256 * MIB, 1, 0)
+    if (start >= 0) producer.commit(256 * MIB, 1, 0, 0)
     producer.publish()
     return start / MIB
   }

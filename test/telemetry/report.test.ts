@@ -11,7 +11,7 @@ test('the report has the fields that scripts rely on', () => {
   counters.addDelivered(8)
   counters.kernelDropped = 4
   const tunnels = new TunnelCounts(new SharedArrayBuffer(TunnelCounts.bytesFor(2)), 2)
-  for (const vni of [7, 7, 7, 3, 9, 9, 3, 9]) tunnels.add(vni)
+  tunnels.add(Uint32Array.of(7, 7, 7, 3, 9, 9, 3, 9), 8)
   const sink = new SinkCounters()
   sink.addOffered(8)
   sink.addNotSelected(3)

@@ -1,9 +1,11 @@
 import { EXIT_CANNOT_CREATE, Failure } from '../../config/terms/failure.ts'
 import type { RecordConsumer } from '../../frames/record-queue.ts'
-import { CaptureFiles, type CaptureFilesOptions } from '../../pcap-writer/capture-files.ts'
+import { CaptureFiles } from '../../pcap-writer/capture-files.ts'
+import type { CaptureFilesOptions } from '../../pcap-writer/capture-files-options.ts'
 import { CannotCreateError } from '../../pcap-writer/errors.ts'
 import { PathTemplate } from '../../pcap-writer/path-template.ts'
 import { PipelineCounters } from '../../telemetry/counters.ts'
+import type { Loan, Repayment } from '../thread/loan.ts'
 import type { Sender, SinkThread } from '../thread/loop.ts'
 import type { Lane } from '../thread/wiring.ts'
 import { createFormat, type FileOptions } from './file-options.ts'
@@ -68,6 +70,14 @@ export class FileWriter implements Sender<FileOptions> {
 
   commit(): void {
     this.#files.commit()
+  }
+
+  lend(): Loan | undefined {
+    return this.#files.lend()
+  }
+
+  repaid({ frames, bytes, isBroken }: Repayment): void {
+    this.#files.repaid(frames, bytes, isBroken)
   }
 
   tick(): void {

@@ -69,7 +69,7 @@ class PacketWriter implements Quarantine {
       end += front
     }
     batch.copy(end, batch.offset[row]!, captured)
-    this.#producer.commit(size, 1, batch.seconds[row]!)
+    this.#producer.commit(size, 1, batch.seconds[row]!, batch.seconds[row]!)
   }
 
   lose(packets: number): void {

@@ -3,6 +3,7 @@ import { Failure, type FailureMessage, toFailureMessage } from '../../config/ter
 import { Bell, createBell } from '../../frames/bell.ts'
 import { closeRecordQueue, createRecordQueue, recycleRecordQueue } from '../../frames/record-queue.ts'
 import type { LaneContext, OpenSink, SinkContext } from '../sink.ts'
+import { createLoan } from './loan.ts'
 import { OverflowNotice } from './overflow-notice.ts'
 import { takeThread, wire } from './start.ts'
 import {
@@ -29,6 +30,8 @@ export interface ThreadPlan<Options> {
   /** Makes the memory of a lane's table of series; absent where all frames are one series. */
   readonly series?: (() => SharedArrayBuffer) | undefined
   readonly prompt: boolean
+  /** Whether its sender lends its file. */
+  readonly lends?: boolean
 }
 
 /** Starts a sink's thread and waits until it has opened what it can open before the first frame. @throws Failure */
@@ -86,6 +89,7 @@ class SinkThreadHost<Options> implements OpenSink {
       options: this.#plan.options,
       overflow: this.#context.common.overflow,
       prompt: this.#plan.prompt,
+      loan: this.#plan.lends === true ? createLoan() : undefined,
       series: this.#plan.series?.(),
       counters: counters.memory,
       pipelineCounters,

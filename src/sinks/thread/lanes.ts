@@ -41,6 +41,11 @@ export class Lanes<Options> {
     return this.#readers.length === 0 && this.#adopted === this.#thread.laneRequests
   }
 
+  /** The only one that there is. */
+  get only(): LaneReader<Options> | undefined {
+    return this.#readers.length === 1 ? this.#readers[0] : undefined
+  }
+
   /** Takes up lanes that were attached. */
   adopt(): void {
     while (this.#adopted < this.#thread.laneRequests) {

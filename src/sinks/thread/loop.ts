@@ -4,6 +4,7 @@ import { openSharedMemory } from '../../dgram-extended/shared-memory.ts'
 import type { RecordConsumer } from '../../frames/record-queue.ts'
 import { SinkCounters } from '../../telemetry/counters.ts'
 import { type LaneReader, Lanes } from './lanes.ts'
+import { Lender, type Loan, type Repayment } from './loan.ts'
 import {
   ABANDONING,
   type Lane,
@@ -52,6 +53,10 @@ export interface Sender<Options = unknown> {
   add(consumer: RecordConsumer): void
   /** Sends what was added. Trouble with the target is counted and said, never thrown. */
   commit(): void | Promise<void>
+  /** What may be lent until the next call of a method, where there is such a thing now; see Loan. */
+  lend?(): Loan | undefined
+  /** The loan has come back. */
+  repaid?(repayment: Repayment): void
   /** Called between commits, and every 100 ms while nothing comes. */
   tick(): void | Promise<void>
   /** SIGHUP. */
@@ -171,11 +176,28 @@ async function run<Options>(
     if (next !== undefined) continue
     if (sender.usesEventLoop) await lanes.sleepInEventLoop(IDLE_MS)
     else if (mayNap) thread.sleep(NAP_MS)
-    else lanes.sleep(IDLE_MS)
+    else sleepLending(sender, lanes, counters)
     mayNap = false
   }
   if (thread.isAbandoned) await sender.discard()
   else await sender.close()
+  report(sender, counters)
+}
+
+/** Sleeps until something comes. A single pipeline may use the sender's file meanwhile. */
+function sleepLending<Options>(sender: Sender<Options>, lanes: Lanes<Options>, counters: SinkCounters): void {
+  const reader = lanes.only
+  const loan = reader?.lane.loan && sender.lend?.()
+  if (loan === undefined) {
+    lanes.sleep(IDLE_MS)
+    return
+  }
+  const lender = new Lender(reader!.lane.loan!)
+  lender.offer(loan)
+  lanes.sleep(IDLE_MS)
+  const repayment = lender.recall(() => reader!.consumer.closed())
+  reader!.frames += repayment.frames
+  sender.repaid!(repayment)
   report(sender, counters)
 }
 

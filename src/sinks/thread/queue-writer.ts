@@ -2,6 +2,7 @@ import type { FrameBatch } from '../../frames/frame-batch.ts'
 import { RecordProducer } from '../../frames/record-queue.ts'
 import type { SinkCounters } from '../../telemetry/counters.ts'
 import type { FrameSink } from '../sink.ts'
+import { DirectWrites } from './direct-writes.ts'
 import type { Lane } from './wiring.ts'
 
 /** How long to wait at a time for the sending thread to make room, where frames wait rather than get lost. */
@@ -33,6 +34,7 @@ export class QueueWriter implements FrameSink {
   readonly #blocks: boolean
   readonly #queueBytes: number
   readonly #prompt: boolean
+  readonly #direct: DirectWrites | undefined
 
   constructor(lane: Lane<unknown>, counters: SinkCounters, layout: RecordLayout, series?: SeriesNumbers) {
     this.#producer = new RecordProducer(lane.queue)
@@ -42,6 +44,7 @@ export class QueueWriter implements FrameSink {
     this.#blocks = lane.overflow === 'block'
     this.#queueBytes = lane.queue.byteLength
     this.#prompt = lane.prompt
+    if (lane.loan !== undefined) this.#direct = new DirectWrites(this.#producer, lane.loan)
   }
 
   write(batch: FrameBatch, rows: Uint16Array, count: number): void {
@@ -64,6 +67,10 @@ export class QueueWriter implements FrameSink {
   waitForRoom(milliseconds: number): void {
     this.#producer.publish()
     this.#producer.waitForRoom(milliseconds)
+  }
+
+  writeHere(bytes: Uint8Array, isAll: boolean): void {
+    this.#direct?.write(bytes, isAll)
   }
 
   flush(): void {
@@ -89,7 +96,8 @@ export class QueueWriter implements FrameSink {
     }
     const limit = this.#producer.limit
     let at = start
-    let lastSecond = 0
+    let firstSecond = seconds[rows[from]!]!
+    let lastSecond = firstSecond
     let i = from
     for (; i < count; i++) {
       const row = rows[i]!
@@ -97,11 +105,13 @@ export class QueueWriter implements FrameSink {
       if (i > from && (end > limit || (this.#series !== undefined && this.#seriesOf(batch, row) !== series))) break
       layout.writeRecord(view, at, batch, row, series)
       copy(at + headerBytes, offset[row]!, captured[row]!)
-      if (seconds[row]! > lastSecond) lastSecond = seconds[row]!
+      const second = seconds[row]!
+      if (second > lastSecond) lastSecond = second
+      else if (second < firstSecond) firstSecond = second
       this.#series?.count(series, false)
       at = end
     }
-    this.#producer.commit(at - start, i - from, lastSecond)
+    this.#producer.commit(at - start, i - from, firstSecond, lastSecond)
     return i - from
   }
 

@@ -32,6 +32,8 @@ export interface Lane<Options> {
   readonly overflow: Overflow
   /** Someone may be watching what comes out: each batch is handed over at once, unless the thread is far behind. */
   readonly prompt: boolean
+  /** Memory in which the thread lends its file; undefined where it lends none. See Loan. */
+  readonly loan: SharedArrayBuffer | undefined
   /** Memory of a table that numbers the frames' series; undefined where all frames are one series. */
   readonly series: SharedArrayBuffer | undefined
   /** Of the half in the pipeline. */
