@@ -107,6 +107,8 @@ export interface PipelinePlan extends PipelineOptions {
 export const CONTROL_STOP = 0
 /** Counts the worker's turns: while it moves, the worker lives. */
 export const CONTROL_TURNS = 1
+/** 1 while the worker may wait for a disk. */
+export const CONTROL_WRITES = 2
 export const CONTROL_WORDS = 4
 
 /** Tunnel identifiers that are counted one by one. */

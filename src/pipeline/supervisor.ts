@@ -87,7 +87,7 @@ export class Supervisor {
     this.#run?.crew.begin()
   }
 
-  /** Of each worker a number that moves while it lives: at least every 100 ms, unless it ended or waits for a sink. */
+  /** Of each worker a number that moves while it lives: at least every 100 ms, unless it ended. */
   get turns(): readonly number[] {
     return this.#run?.memories.map(({ turns }) => turns) ?? []
   }

@@ -4,7 +4,14 @@ import { TunnelCounts } from '../frames/tunnel-counts.ts'
 import { PipelineCounters } from '../telemetry/counters.ts'
 import { WORKER_DIED } from '../wire/verdict.ts'
 import { allocateSessions, mayBeNumbered, type SessionMemory } from './mirror-sessions.ts'
-import { CONTROL_TURNS, CONTROL_WORDS, COUNTED_PEERS, COUNTED_TUNNELS, type PipelineOptions } from './plan.ts'
+import {
+  CONTROL_TURNS,
+  CONTROL_WORDS,
+  CONTROL_WRITES,
+  COUNTED_PEERS,
+  COUNTED_TUNNELS,
+  type PipelineOptions,
+} from './plan.ts'
 
 /** What a worker and the main thread share beside the slab. When the worker dies its successor goes on with it. */
 export class WorkerMemory {
@@ -22,8 +29,9 @@ export class WorkerMemory {
     if (mayBeNumbered(options.source.listeners)) this.sessions = allocateSessions()
   }
 
-  /** A number that moves while the worker lives: at least every 100 ms, unless it ended or waits for a sink. */
+  /** A number that moves while the worker lives, or waits for a disk: at least every 100 ms, unless it ended. */
   get turns(): number {
+    if (Atomics.load(this.control, CONTROL_WRITES) === 1) return performance.now()
     return Atomics.load(this.control, CONTROL_TURNS)
   }
 

@@ -11,6 +11,7 @@ import { openOutlet, Pipeline } from './pipeline.ts'
 import {
   CONTROL_STOP,
   CONTROL_TURNS,
+  CONTROL_WRITES,
   type PipelinePlan,
   type WorkerChoice,
   type WorkerMessage,
@@ -148,7 +149,10 @@ class PipelineWorker {
   /** A sink alone may be sent to from here, while the source has room for what comes meanwhile. */
   #writeHere(source: Source, isAll: boolean): void {
     const sink = this.#pipeline.onlySink
-    if (sink?.writeHere !== undefined && source.hasRoom?.() === true) sink.writeHere(this.#batch.bytes, isAll)
+    if (sink?.writeHere === undefined || source.hasRoom?.() !== true) return
+    Atomics.store(this.#control, CONTROL_WRITES, 1)
+    sink.writeHere(this.#batch.bytes, isAll)
+    Atomics.store(this.#control, CONTROL_WRITES, 0)
   }
 
   #receive(source: Source): number | Promise<number> {
