@@ -36,18 +36,22 @@ export interface Highest {
   readonly generatorLimited: boolean
 }
 
-/** One fresh receiver, one flood. */
+/** One fresh receiver, one flood. `warmUpSeconds`: at the rate that is measured, beforehand, where there is such a rate. */
 export async function attempt(
   place: Place,
   receiver: Receiver,
   inner: number,
   rate: number,
   seconds: number,
+  warmUpSeconds = 0,
 ): Promise<Attempt> {
   const count = Math.round(Math.min(rate, FULL_SPEED_COUNT_RATE) * seconds)
   const run = await receiver.start(place)
-  if (run.isFile) place.pages.hold((count + WARM_UP_FRAMES) * (inner + PCAP_RECORD_HEADER_BYTES))
+  const even = Number.isFinite(rate) ? Math.round(rate * warmUpSeconds) : 0
+  const warmUp = WARM_UP_FRAMES + even
+  if (run.isFile) place.pages.hold((count + warmUp) * (inner + PCAP_RECORD_HEADER_BYTES))
   await flood(place, inner, WARM_UP_FRAMES, WARM_UP_RATE)
+  if (even > 0) await flood(place, inner, even, rate)
   await settled(run)
   const before = cpuSeconds(run.pid)
   const flooding = flood(place, inner, count, rate)
@@ -55,8 +59,8 @@ export async function attempt(
   await settled(run)
   const cpu = cpuSeconds(run.pid) - before
   const counted = await run.stop(inner)
-  const lost = sent.sent + WARM_UP_FRAMES - counted.written
-  const written = counted.written - WARM_UP_FRAMES
+  const lost = sent.sent + warmUp - counted.written
+  const written = counted.written - warmUp
   const result = { rate: sent.rate, lost, cpuMicroseconds: (cpu / written) * 1e6, seconds: sent.seconds, written }
   process.stderr.write(
     `  ${receiver.name}, ${inner} bytes, ${Math.round(sent.rate / 1000)} k/s: lost ${lost} ` +

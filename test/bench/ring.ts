@@ -7,6 +7,8 @@ import { median } from './statistics.ts'
 /** The part of the generator's highest rate at which CPU time is compared: all keep up, and wake-ups are few. */
 const SHARE = 0.5
 const FASTEST = Number.POSITIVE_INFINITY
+/** Of a run at half speed, before anything is measured: see SECONDS. Runs at full speed have many times as many frames. */
+const WARM_UP_SECONDS = 6
 /** V8 compiles what runs once a batch or a segment only after seconds, 0.1 s in all: over so long it is a few nanoseconds a frame. */
 const SECONDS = 8
 /** What a run may write into memory. */
@@ -31,7 +33,7 @@ async function compare(place: Place, inner: number, settings: Settings): Promise
     fastest.push(turn)
     const rate = SHARE * median(fastest.map(([ours]) => ours!.rate))
     const even: typeof turn = []
-    for (const receiver of receivers) even.push(await attempt(place, receiver, inner, rate, seconds))
+    for (const receiver of receivers) even.push(await attempt(place, receiver, inner, rate, seconds, WARM_UP_SECONDS))
     paced.push(even)
   }
   const cpu = (turns: typeof fastest, which: number) => median(turns.map((turn) => turn[which]!.cpuMicroseconds))
