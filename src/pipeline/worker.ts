@@ -61,6 +61,8 @@ class PipelineWorker {
     this.#plan = plan
     this.#type = sourceType(plan.source.engine)
     this.#control = new Int32Array(plan.control)
+    // A worker before this one may have died in a write.
+    Atomics.store(this.#control, CONTROL_WRITES, 0)
     this.#pipeline = pipeline
     this.#batch = batch
     if (plan.budget !== undefined) this.#budget = new FrameBudget(plan.budget, plan.worker)
