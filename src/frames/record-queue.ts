@@ -163,9 +163,10 @@ export class RecordProducer {
     if (this.#bell.hasSleeper()) this.#bell.ring()
   }
 
-  /** What was committed and not published, if the consumer has taken all else; undefined = nothing that may go before it. */
+  /** What was committed and not published, if a consumer that is there has taken all else; undefined = nothing that may go another way. */
   unpublished(): OpenSegment | undefined {
     if (this.#frames === 0 || Atomics.load(this.#control, CONSUMED) !== (this.#published | 0)) return undefined
+    if (this.abandoned()) return undefined
     return {
       start: this.#base + this.#segmentStart,
       bytes: this.#head - this.#segmentStart,
@@ -177,8 +178,8 @@ export class RecordProducer {
 
   /** What unpublished() told of has gone another way: its memory is free. */
   forget(): void {
-    this.#head = this.#segmentStart
     this.#frames = 0
+    this.#rewind()
   }
 
   /** Whether the consumer is not far behind: what it may have at once is best published now, in a small segment. */

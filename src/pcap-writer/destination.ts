@@ -104,7 +104,9 @@ export class RegularFile implements Destination {
 
   /** Leaves the first `bytes` of what was appended since. Throws system errors. */
   cutBack(bytes: number): void {
-    ftruncateSync(this.#fd, this.#lentSize + bytes)
+    const whole = this.#lentSize + bytes
+    // One that somebody has cut meanwhile would get zeros.
+    if (fstatSync(this.#fd).size > whole) ftruncateSync(this.#fd, whole)
   }
 
   settle(): 'whole' {

@@ -21,7 +21,7 @@ export interface Repayment {
   readonly isBroken: boolean
 }
 
-/** States. Only the lender leaves KEPT and BROKEN, only the borrower IN_USE. */
+/** States. Only the lender leaves KEPT and BROKEN, only a borrower that lives IN_USE. */
 const KEPT = 0
 const OFFERED = 1
 const IN_USE = 2
@@ -113,7 +113,7 @@ export class Borrower {
   }
 
   #release(state: number): void {
-    Atomics.store(this.#words, STATE, state)
+    Atomics.compareExchange(this.#words, STATE, IN_USE, state)
     Atomics.notify(this.#words, STATE)
   }
 }

@@ -84,7 +84,7 @@ class RingSource implements Source {
 
   #wait(batch: FrameBatch, maxRows: number, milliseconds: number): number {
     if (this.#flows) {
-      Atomics.wait(this.#napping, 0, 0, this.#napMs)
+      Atomics.wait(this.#napping, 0, 0, Math.min(this.#napMs, milliseconds))
       const count = this.#ring.receive(batch, maxRows)
       if (count > 0) return count
     }
