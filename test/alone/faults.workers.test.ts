@@ -22,6 +22,8 @@ const it = requires('build', 'linux', 'root', 'namespaces', 'ip', 'ethtool', 'st
 /** Only the number of a frame is kept, which tcpdump then reads fast. */
 const OPTIONS = ['--listen', 'vxlan://127.0.0.1:4789', '--snaplen', '18', '--buffer', '256MiB']
 const STRACE_MS = 500
+/** A ring that always has a block when its nap is over is never polled: the flood pauses for as long, again and again. */
+const PAUSE_MS = 50
 /** Datagrams about every millisecond. */
 const PACE = 32
 
@@ -66,6 +68,18 @@ function threadsOf(pid: number): string[] {
 
 /** The next such call of one thread, the busiest that makes it, fails. */
 async function failOnce(pid: number, call: string): Promise<void> {
+  const pauses = setInterval(() => {
+    flood!.isPaused = call === 'poll' && !flood!.isPaused
+  }, PAUSE_MS)
+  try {
+    await failInOne(pid, call)
+  } finally {
+    clearInterval(pauses)
+    flood!.isPaused = false
+  }
+}
+
+async function failInOne(pid: number, call: string): Promise<void> {
   for (const thread of threadsOf(pid)) {
     const trace = join(folder, `trace-${thread}`)
     const fault = ['-e', `trace=${call}`, '-e', `inject=${call}:error=EIO:when=1`]

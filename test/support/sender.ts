@@ -73,6 +73,8 @@ const DATAGRAMS_EACH = 32
 export class Flood {
   /** Datagrams that the kernel has taken. */
   sent = 0
+  /** Nothing is sent while it is true. */
+  isPaused = false
   readonly #sender: UdpSender
   readonly #pauseMs: number
   readonly #messages: number
@@ -103,6 +105,10 @@ export class Flood {
   async #run(): Promise<void> {
     try {
       while (this.#running) {
+        if (this.isPaused) {
+          await setTimeout(1)
+          continue
+        }
         this.#number()
         const messages = this.#sender.send(this.#messages, DATAGRAMS_EACH * FLOOD_DATAGRAM_BYTES)
         this.sent += messages * DATAGRAMS_EACH
