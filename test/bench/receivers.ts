@@ -204,7 +204,7 @@ function headAndTail([file, ...args]: string[]): [string, string[]] {
   return [file!, args]
 }
 
-/** Believes a receiver's count only if its file is exactly as long as that many records; removes the file. */
+/** Believes a receiver's count only if its file is exactly as long as long as that many records; keeps its memory for the next. */
 function checked({ pages }: Place, counted: Counted, file: string, innerBytes: number): Counted {
   const expected = PCAP_FILE_HEADER_BYTES + counted.written * (PCAP_RECORD_HEADER_BYTES + innerBytes)
   const size = statSync(file).size

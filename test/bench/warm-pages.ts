@@ -29,8 +29,9 @@ export class WarmPages {
     const missing = bytes - this.#held.reduce((sum, part) => sum + part.bytes, 0)
     if (missing <= 0) return
     const fd = openSync(this.#newName(), 'w')
-    for (let left = missing; left > 0; left -= CHUNK.length) writeSync(fd, CHUNK)
-    this.#held.push({ fd, bytes: missing + CHUNK.length })
+    let held = 0
+    for (; held < missing; held += CHUNK.length) writeSync(fd, CHUNK)
+    this.#held.push({ fd, bytes: held })
   }
 
   /** Keeps the memory of a file that is over. */

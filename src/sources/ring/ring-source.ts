@@ -54,8 +54,8 @@ class RingSource implements Source {
 
   constructor(plan: SourcePlan, context: SourceContext) {
     this.#listeners = plan.listeners
-    // Each worker sees the interfaces come and go; one tells of it.
     this.#napMs = blocksOf(plan) < BLOCKS_FOR_A_NAP ? SHORT_NAP_MS : NAP_MS
+    // Each worker sees the interfaces come and go; one tells of it.
     this.#isFirst = plan.share === undefined || plan.share.worker === 0
     this.#watch = new InterfaceWatch(plan.listeners, plan.interface, this.#isFirst ? context.say : () => {})
     if (this.#watch.interfaces.length === 0) throw noInterface(plan)
