@@ -28,7 +28,7 @@ async function openFiles(options: FileOptions, context: SinkContext): Promise<Op
       options,
       series: needsSeries(options) ? () => new SeriesTable().memory : undefined,
       prompt: context.live && options.target === '-',
-      lends: context.live && isLendable(options),
+      lends: context.live,
     },
     context,
   )
@@ -36,12 +36,6 @@ async function openFiles(options: FileOptions, context: SinkContext): Promise<Op
 
 function needsSeries(options: FileOptions): boolean {
   return options.kind === 'pcapng' || (options.target !== '-' && new PathTemplate(options.target).hasSeriesFields)
-}
-
-/** Whether records can go to the file as they are, all to one. */
-function isLendable(options: FileOptions): boolean {
-  const { kind, target, compress } = options
-  return kind === 'pcap' && target !== '-' && compress === undefined && !needsSeries(options)
 }
 
 const KEYS = [

@@ -1,6 +1,7 @@
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads'
 import { Bell } from '../../frames/bell.ts'
 import { RecordConsumer } from '../../frames/record-queue.ts'
+import { Lender } from './loan.ts'
 import type { SinkThread } from './loop.ts'
 import type { Lane } from './wiring.ts'
 
@@ -14,6 +15,8 @@ const STEP_MS = 300
 export interface LaneReader<Options> {
   readonly lane: Lane<Options>
   readonly consumer: RecordConsumer
+  /** Where the sink may lend its file. */
+  readonly lender: Lender | undefined
   /** Frames that came through it. */
   frames: number
 }
@@ -52,7 +55,8 @@ export class Lanes<Options> {
       const lane = (receiveMessageOnPort(parentPort!) as { message: Lane<Options> } | undefined)?.message
       if (lane === undefined) return
       const consumer = new RecordConsumer(lane.queue, this.#thread.slab)
-      this.#readers.push({ lane, consumer, frames: 0 })
+      const lender = lane.loan && new Lender(lane.loan)
+      this.#readers.push({ lane, consumer, lender, frames: 0 })
       this.#adopted++
     }
   }

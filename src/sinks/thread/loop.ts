@@ -4,7 +4,7 @@ import { openSharedMemory } from '../../dgram-extended/shared-memory.ts'
 import type { RecordConsumer } from '../../frames/record-queue.ts'
 import { SinkCounters } from '../../telemetry/counters.ts'
 import { type LaneReader, Lanes } from './lanes.ts'
-import { Lender, type Loan, type Repayment } from './loan.ts'
+import type { Loan, Repayment } from './loan.ts'
 import {
   ABANDONING,
   type Lane,
@@ -187,17 +187,16 @@ async function run<Options>(
 /** Sleeps until something comes. A single pipeline may use the sender's file meanwhile. */
 function sleepLending<Options>(sender: Sender<Options>, lanes: Lanes<Options>, counters: SinkCounters): void {
   const reader = lanes.only
-  const loan = reader?.lane.loan && sender.lend?.()
-  if (loan === undefined) {
+  const loan = reader?.lender && sender.lend?.()
+  if (reader?.lender === undefined || loan === undefined) {
     lanes.sleep(IDLE_MS)
     return
   }
-  const lender = new Lender(reader!.lane.loan!)
-  lender.offer(loan)
+  reader.lender.offer(loan)
   lanes.sleep(IDLE_MS)
-  const repayment = lender.recall(() => reader!.consumer.closed())
-  reader!.frames += repayment.frames
-  sender.repaid!(repayment)
+  const repayment = reader.lender.recall(() => reader.consumer.closed())
+  reader.frames += repayment.frames
+  sender.repaid?.(repayment)
   report(sender, counters)
 }
 
