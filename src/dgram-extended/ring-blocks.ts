@@ -78,8 +78,9 @@ export class RingBlocks {
   ) {
     const bytes = blocks * blockBytes
     this.#progress = progress
-    this.#block = progress[BLOCK]!
-    this.#passed = progress[HANDED_OUT]!
+    // As integers: what comes from doubles would make doubles of all that is reckoned with it.
+    this.#block = progress[BLOCK]! | 0
+    this.#passed = progress[HANDED_OUT]! | 0
     this.taggedRows = new Uint16Array(rows)
     this.#words = new Uint32Array(memory, byteOffset, bytes / 4)
     this.#statuses = new Int32Array(memory, byteOffset, bytes / 4)

@@ -43,11 +43,14 @@ export class PcapFormat implements RecordFormat {
   readonly #linkType: number
   /** Nanoseconds in the unit of the fraction. */
   readonly #unit: number
+  /** Rounded down, exact for all nanoseconds of a second. */
+  readonly #perNanosecond: number
 
   constructor(options: PcapFormatOptions = {}) {
     this.snapLength = checkedSnapLength(options.snapLength ?? MAXIMUM_SNAP_LENGTH)
     this.#linkType = options.linkType ?? ETHERNET
     this.#unit = options.precision === 'us' ? 1000 : 1
+    this.#perNanosecond = 1 / this.#unit
   }
 
   recordBytes(captured: number): number {
@@ -55,14 +58,15 @@ export class PcapFormat implements RecordFormat {
   }
 
   writeRecord(view: DataView, at: number, columns: RecordColumns, row: number, _interfaceId: number): void {
-    view.setUint32(at + SECONDS, columns.seconds[row]!, true)
-    view.setUint32(
-      at + FRACTION,
-      this.#unit === 1 ? columns.nanoseconds[row]! : Math.trunc(columns.nanoseconds[row]! / this.#unit),
-      true,
-    )
-    view.setUint32(at + CAPTURED, columns.captured[row]!, true)
-    view.setUint32(at + WIRE_LENGTH, columns.wireLength[row]!, true)
+    // Read before the first is written: a write makes the compiler look up the columns again.
+    const seconds = columns.seconds[row]!
+    const fraction = (columns.nanoseconds[row]! * this.#perNanosecond) >>> 0
+    const captured = columns.captured[row]!
+    const wireLength = columns.wireLength[row]!
+    view.setUint32(at + SECONDS, seconds, true)
+    view.setUint32(at + FRACTION, fraction, true)
+    view.setUint32(at + CAPTURED, captured, true)
+    view.setUint32(at + WIRE_LENGTH, wireLength, true)
   }
 
   lengthAt(view: DataView, at: number): number {
