@@ -94,6 +94,11 @@ export class Pipeline {
     return outlets.length === 1 ? outlets[0]!.sink : undefined
   }
 
+  /** Somebody may be watching what comes out of one of the sinks. */
+  get isWatched(): boolean {
+    return this.#fanOut.outlets.some(({ sink }) => sink.isWatched === true)
+  }
+
   /** Whether there is a short way for plain frames, as things are at the beginning. */
   get hasFastPath(): boolean {
     return this.#fastPath !== undefined && this.#select.takesAll

@@ -137,6 +137,7 @@ class PipelineWorker {
       if (received === 0 || now - this.#lastFlush >= FLUSH_MS) {
         this.#writeHere(source, true)
         this.#pipeline.flush()
+        source.letWait?.(!this.#pipeline.isWatched)
         await settling.look()
         this.#askTheKernel(source)
         this.#lastFlush = now

@@ -22,6 +22,8 @@ export interface FrameSink {
    * Every frame is counted, as written, queued or lost; trouble with the sink's target never throws out of here.
    */
   write(batch: FrameBatch, rows: Uint16Array, count: number): void
+  /** Somebody may be watching what comes out; absent = nobody is. */
+  readonly isWatched?: boolean
   /** Of a sink that loses frames when it is full: whether it has room for so many bytes. Absent = it is never full. */
   hasRoomFor?(bytes: number): boolean
   /** Until that may have changed, at most so long. */

@@ -7,13 +7,13 @@ import { joinedNamespaces, type Namespace, type NamespacePair } from '../support
 import { requires } from '../support/requirements.ts'
 import { framesOf, packetsIn } from '../support/tshark.ts'
 import { until } from '../support/waiting.ts'
-import { addPeer, mirror, type Peer, receiveBytes, startTcpdump } from './mirrored-host.ts'
+import { addPeer, mirror, type Peer, receiveBytes, SENT_BY_TESTS, startTcpdump } from './mirrored-host.ts'
 
 const NEEDS = ['root', 'namespaces', 'ip', 'tc', 'ethtool', 'tcpdump', 'tshark', 'capinfos', 'build'] as const
 const it = requires(...NEEDS)
 
 /** libpcap then keeps 2 KB for each packet instead of 64: its buffer holds a burst. */
-const SLOTS = ['-s', '2000']
+const SLOTS = ['-s', '2000', SENT_BY_TESTS]
 
 let folder = ''
 let hosts: NamespacePair | undefined
@@ -67,7 +67,9 @@ it.each([
     prepare(host)
     const file = (name: string) => join(folder, name)
     const outs = ['--out', out, '--out', `pcap:${file('whole.pcap')}`]
-    const running = await startCollector(['--listen', ':4789', '--fix-checksums', ...outs], { namespace: host.name })
+    const running = await startCollector(['--listen', ':4789', '--fix-checksums', '--filter', SENT_BY_TESTS, ...outs], {
+      namespace: host.name,
+    })
     collector = running
     const wire = await startTcpdump(source, to.device, file('wire.pcap'), SLOTS)
     const seen = await startTcpdump(host, device, file('seen.pcap'), SLOTS)

@@ -27,13 +27,13 @@ export interface SeriesNumbers {
 
 /** The half in the pipeline of a sink with a thread of its own: lays the frames out as records in the queue to it. */
 export class QueueWriter implements FrameSink {
+  readonly isWatched: boolean
   readonly #producer: RecordProducer
   readonly #layout: RecordLayout
   readonly #series: SeriesNumbers | undefined
   readonly #counters: SinkCounters
   readonly #blocks: boolean
   readonly #queueBytes: number
-  readonly #prompt: boolean
   readonly #direct: DirectWrites | undefined
 
   constructor(lane: Lane<unknown>, counters: SinkCounters, layout: RecordLayout, series?: SeriesNumbers) {
@@ -43,7 +43,7 @@ export class QueueWriter implements FrameSink {
     this.#counters = counters
     this.#blocks = lane.overflow === 'block'
     this.#queueBytes = lane.queue.byteLength
-    this.#prompt = lane.prompt
+    this.isWatched = lane.prompt
     if (lane.loan !== undefined) this.#direct = new DirectWrites(this.#producer, lane.loan)
   }
 
@@ -55,7 +55,7 @@ export class QueueWriter implements FrameSink {
       i += Math.max(1, appended)
     }
     if (lost > 0) this.#counters.addOverflow(lost)
-    if (this.#prompt && this.#producer.consumerKeepsUp()) this.#producer.publish()
+    if (this.isWatched && this.#producer.consumerKeepsUp()) this.#producer.publish()
   }
 
   /** True also where there is nothing to wait for: nobody takes any more out, or so much would never fit beside what is there. */
