@@ -50,12 +50,12 @@ export async function attempt(
   const even = Number.isFinite(rate) ? Math.round(rate * warmUpSeconds) : 0
   const warmUp = WARM_UP_FRAMES + even
   if (run.isFile) place.pages.hold((count + warmUp) * (inner + PCAP_RECORD_HEADER_BYTES))
-  await flood(place, inner, WARM_UP_FRAMES, WARM_UP_RATE)
-  if (even > 0) await flood(place, inner, even, rate)
+  const fed = (flooding: Promise<GeneratorResult>) => (run.isFile ? place.pages.feed(run.size, flooding) : flooding)
+  await fed(flood(place, inner, WARM_UP_FRAMES, WARM_UP_RATE))
+  if (even > 0) await fed(flood(place, inner, even, rate))
   await settled(run)
   const before = cpuSeconds(run.pid)
-  const flooding = flood(place, inner, count, rate)
-  const sent = await (run.isFile ? place.pages.feed(run.size, flooding) : flooding)
+  const sent = await fed(flood(place, inner, count, rate))
   await settled(run)
   const cpu = cpuSeconds(run.pid) - before
   const counted = await run.stop(inner)
