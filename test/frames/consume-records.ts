@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { Bell } from '../../src/frames/bell.ts'
-import { RecordConsumer, type RecordQueueWiring } from '../../src/frames/record-queue.ts'
+import { RecordConsumer } from '../../src/frames/record-consumer.ts'
+import type { RecordQueueWiring } from '../../src/frames/record-queue.ts'
 
 /** The consuming thread of record-queue.threads.test.ts: checks every record, says how it ended. */
 const { wiring, slab } = workerData as { wiring: RecordQueueWiring; slab: SharedArrayBuffer }

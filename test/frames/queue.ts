@@ -1,10 +1,7 @@
 import { Bell } from '../../src/frames/bell.ts'
-import {
-  createRecordQueue,
-  RecordConsumer,
-  RecordProducer,
-  type RecordQueueWiring,
-} from '../../src/frames/record-queue.ts'
+import { RecordConsumer } from '../../src/frames/record-consumer.ts'
+import { RecordProducer } from '../../src/frames/record-producer.ts'
+import { createRecordQueue, type RecordQueueWiring } from '../../src/frames/record-queue.ts'
 
 /** The ring lies in the middle of the slab; nothing may be written around it. */
 export const RING_AT = 4096

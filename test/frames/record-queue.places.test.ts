@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createRecordQueue, RecordConsumer, RecordProducer } from '../../src/frames/record-queue.ts'
+import { RecordConsumer } from '../../src/frames/record-consumer.ts'
+import { RecordProducer } from '../../src/frames/record-producer.ts'
+import { createRecordQueue } from '../../src/frames/record-queue.ts'
 
 const MIB = 1 << 20
 

@@ -1,4 +1,5 @@
-import { createRecordQueue, RecordConsumer } from '../../src/frames/record-queue.ts'
+import { RecordConsumer } from '../../src/frames/record-consumer.ts'
+import { createRecordQueue } from '../../src/frames/record-queue.ts'
 import type { SinkPlan } from '../../src/pipeline/plan.ts'
 import { SinkCounters } from '../../src/telemetry/counters.ts'
 import { isUnwanted, VERDICTS } from '../../src/wire/verdict.ts'

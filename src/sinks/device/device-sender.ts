@@ -1,7 +1,7 @@
 import type { FramePort } from '../../dgram-extended/frame-port.ts'
 import { EAGAIN, EINTR, ENOBUFS } from '../../dgram-extended/libc.ts'
 import { EINVAL, EMSGSIZE, ENOMEM } from '../../dgram-extended/libc-devices.ts'
-import type { RecordConsumer } from '../../frames/record-queue.ts'
+import type { RecordConsumer } from '../../frames/record-consumer.ts'
 import { TcpSegmenter } from '../../frames/tcp-segmenter.ts'
 import type { Sender, SinkThread } from '../thread/loop.ts'
 import { HEADER_BYTES, recordBytes } from './frame-queue.ts'

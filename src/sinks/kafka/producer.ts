@@ -1,6 +1,6 @@
 import { setTimeout } from 'node:timers/promises'
 import { EXIT_NO_PERMISSION, EXIT_UNAVAILABLE, Failure } from '../../config/terms/failure.ts'
-import type { RecordConsumer } from '../../frames/record-queue.ts'
+import type { RecordConsumer } from '../../frames/record-consumer.ts'
 import { KafkaCluster } from '../../kafka/client.ts'
 import { describeKafkaError } from '../../kafka/describe.ts'
 import { partitionOf } from '../../kafka/murmur2.ts'

@@ -1,5 +1,5 @@
 import { EXIT_CANNOT_CREATE, Failure } from '../../config/terms/failure.ts'
-import type { RecordConsumer } from '../../frames/record-queue.ts'
+import type { RecordConsumer } from '../../frames/record-consumer.ts'
 import { CaptureFiles } from '../../pcap-writer/capture-files.ts'
 import type { CaptureFilesOptions } from '../../pcap-writer/capture-files-options.ts'
 import { CannotCreateError } from '../../pcap-writer/errors.ts'

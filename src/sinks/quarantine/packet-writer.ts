@@ -1,6 +1,6 @@
 import type { FrameBatch } from '../../frames/frame-batch.ts'
 import type { PeerTable } from '../../frames/peer-table.ts'
-import { RecordProducer } from '../../frames/record-queue.ts'
+import { RecordProducer } from '../../frames/record-producer.ts'
 import { commentOption, PcapngFormat } from '../../pcap-writer/pcapng-format.ts'
 import type { RecordColumns } from '../../pcap-writer/record-format.ts'
 import type { SinkCounters } from '../../telemetry/counters.ts'

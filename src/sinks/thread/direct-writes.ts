@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs'
-import type { RecordProducer } from '../../frames/record-queue.ts'
+import type { RecordProducer } from '../../frames/record-producer.ts'
 import { Borrower } from './loan.ts'
 
 /**

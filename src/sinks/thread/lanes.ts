@@ -1,6 +1,6 @@
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads'
 import { Bell } from '../../frames/bell.ts'
-import { RecordConsumer } from '../../frames/record-queue.ts'
+import { RecordConsumer } from '../../frames/record-consumer.ts'
 import { Lender } from './loan.ts'
 import type { SinkThread } from './loop.ts'
 import type { Lane } from './wiring.ts'

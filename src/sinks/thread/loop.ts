@@ -1,7 +1,7 @@
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { toFailureMessage } from '../../config/terms/failure.ts'
 import { openSharedMemory } from '../../dgram-extended/shared-memory.ts'
-import type { RecordConsumer } from '../../frames/record-queue.ts'
+import type { RecordConsumer } from '../../frames/record-consumer.ts'
 import { SinkCounters } from '../../telemetry/counters.ts'
 import { type LaneReader, Lanes } from './lanes.ts'
 import type { Loan, Repayment } from './loan.ts'

@@ -1,5 +1,5 @@
 import type { FrameBatch } from '../../frames/frame-batch.ts'
-import { RecordProducer } from '../../frames/record-queue.ts'
+import { RecordProducer } from '../../frames/record-producer.ts'
 import type { SinkCounters } from '../../telemetry/counters.ts'
 import type { FrameSink } from '../sink.ts'
 import { DirectWrites } from './direct-writes.ts'
