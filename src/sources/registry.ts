@@ -49,6 +49,7 @@ function ringUnavailable(listeners: readonly Listener[], named: string | undefin
   const noSockets = packetSocketsUnavailable()
   if (noSockets !== undefined) return noSockets
   if (listeners.some(({ port }) => port === 0)) return 'the ring cannot choose a port.'
-  if (ringInterfaces(listeners, named).length > 0) return undefined
+  // Where one is named, the ring itself tells what is wrong with it.
+  if (named !== undefined || ringInterfaces(listeners, named).length > 0) return undefined
   return 'no interface that is up holds an address that is listened on, so that --interface must name one for a ring.'
 }

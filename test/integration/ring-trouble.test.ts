@@ -63,6 +63,12 @@ describe('what cannot be is told in two lines', () => {
     expect(lines[0]).toMatch(text)
   })
 
+  requires('build', 'root')('an interface that is not there, also where the engine is left to us', () => {
+    const { exitCode, lines } = runCommand(['--engine', 'auto', '--interface', 'absent0', '--out', 'null'])
+    expect([exitCode, lines.length]).toEqual([69, 2])
+    expect(lines[0]).toMatch(/no interface absent0/)
+  })
+
   requires('build')('an interface for an engine that has no use for it', () => {
     const { exitCode, lines } = runCommand(['--interface', 'lo', '--out', 'null'])
     expect([exitCode, lines.length]).toEqual([64, 2])
@@ -131,11 +137,11 @@ it.each([
   await until('five have come', async () => (await collector.statistics()).delivered === 5)
   right.exec(['ip', 'link', 'set', 'veth2', 'down'])
   await until('the log says so', () => collector.stderr.includes('Interface veth2 is gone or down'))
-  right.exec(['ip', 'link', 'set', 'veth2', 'up'])
-  await until('and that it is back', () => collector.stderr.includes('Interface veth2 is there'))
-  right.exec(['ip', 'neighbour', 'replace', left.ipv4, 'lladdr', left.mac, 'dev', 'veth2', 'nud', 'permanent'])
-  scapySends(left, SEND)
+  // At once: the collector looks at interfaces once a second.
+  const up = ['ip', 'netns', 'exec', right.name, 'ip', 'link', 'set', 'veth2', 'up']
+  scapySends(left, `import subprocess; subprocess.run(${JSON.stringify(up)}, check=True); ${SEND}`)
   await until('five more have come', async () => (await collector.statistics()).delivered === 10)
+  await until('the log says that it is back', () => collector.stderr.includes('Interface veth2 is there'))
   expect(await collector.stop()).toBe(0)
   expectBalance(collector.report())
   expect(collector.report()).toMatchObject({ delivered: 10, interfaceLosses: 1 })

@@ -1,5 +1,5 @@
 import type { Listener, NoticeLevel } from '../source.ts'
-import { loopbackInterfaces, ringInterfaces } from './interfaces.ts'
+import { isDown, loopbackInterfaces, ringInterfaces } from './interfaces.ts'
 import type { RingInterface } from './tunnel-filter.ts'
 
 /** So often the interfaces are looked at: 0.1 ms of CPU each time. */
@@ -7,7 +7,10 @@ const EVERY_MS = 1000
 
 /** Knows which interfaces a ring takes packets from, and tells when one goes or comes. */
 export class InterfaceWatch {
+  /** Those that are up. */
   interfaces: readonly RingInterface[]
+  /** Those that packets are taken from: of one that is down none comes, and none is missed when it comes back before that is seen. */
+  taken: readonly RingInterface[]
   /** How often an interface went away or down. */
   losses = 0
   readonly #listeners: readonly Listener[]
@@ -24,13 +27,14 @@ export class InterfaceWatch {
     this.#named = named
     this.#say = say
     this.interfaces = ringInterfaces(listeners, named)
+    this.taken = this.interfaces
   }
 
   get names(): string {
     return this.interfaces.map(({ name }) => name).join(', ')
   }
 
-  /** Whether, since the last look that said so, the interfaces have changed. */
+  /** Whether, since the last look that said so, packets are to be taken from others. */
   changed(): boolean {
     const now = performance.now()
     if (now - this.#looked < EVERY_MS) return false
@@ -40,7 +44,13 @@ export class InterfaceWatch {
     // An interface that is down holds no address, but loopback is still there.
     this.interfaces = found.length > 0 || this.#named !== undefined ? found : loopbackInterfaces()
     this.#tell(before)
-    return JSON.stringify(before) !== JSON.stringify(this.interfaces)
+    const waiting = this.taken
+      .filter(({ index }) => !this.interfaces.some((each) => each.index === index))
+      .filter(isDown)
+    const taken = [...this.interfaces, ...waiting]
+    const hasChanged = JSON.stringify(taken) !== JSON.stringify(this.taken)
+    this.taken = taken
+    return hasChanged
   }
 
   #tell(before: readonly RingInterface[]): void {

@@ -57,6 +57,16 @@ function indexIfUp(name: string): number {
   }
 }
 
+/** Whether it is there still, and down. */
+export function isDown({ name, index }: RingInterface): boolean {
+  try {
+    return deviceIndex(name) === index && (deviceFlags(name) & IFF_UP) === 0
+  } catch (error) {
+    if (error instanceof SyscallError && error.code === 'ENODEV') return false
+    throw error
+  }
+}
+
 /** Without the zone of a link-local address, in the form that Node.js gives addresses. */
 function plain(host: string): string {
   const [address = ''] = host.split('%')

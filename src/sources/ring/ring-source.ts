@@ -77,7 +77,7 @@ class RingSource implements Source {
   }
 
   receive(batch: FrameBatch, maxRows: number, milliseconds: number): number {
-    if (this.#watch.changed()) this.#ring.setFilter(tunnelFilter(this.#listeners, this.#watch.interfaces))
+    if (this.#watch.changed()) this.#ring.setFilter(tunnelFilter(this.#listeners, this.#watch.taken))
     let count = this.#ring.receive(batch, maxRows)
     if (count === 0 && milliseconds > 0) count = this.#wait(batch, maxRows, milliseconds)
     this.#flows = count > 0
