@@ -27,11 +27,16 @@ async function openFiles(options: FileOptions, context: SinkContext): Promise<Op
       pipelineHalf: FRAME_WRITER,
       options,
       series: needsSeries(options) ? () => new SeriesTable().memory : undefined,
-      prompt: context.live && options.target === '-',
+      prompt: context.live && isPipe(options),
       lends: context.live,
     },
     context,
   )
+}
+
+/** A reader may be watching. */
+function isPipe({ target }: FileOptions): boolean {
+  return target === '-' || statusOf(new PathTemplate(target).text)?.isFIFO() === true
 }
 
 function needsSeries(options: FileOptions): boolean {

@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs'
+import { fstatSync, ftruncateSync, writeSync } from 'node:fs'
 import type { RecordProducer } from '../../frames/record-producer.ts'
 import { Borrower } from './loan.ts'
 
@@ -56,8 +56,12 @@ export class DirectWrites {
 
 function isWritten(fd: number, slab: Uint8Array, start: number, bytes: number): boolean {
   try {
-    return writeSync(fd, slab, start, bytes) === bytes
+    const written = writeSync(fd, slab, start, bytes)
+    if (written === bytes) return true
+    // By what the file has now: somebody may have cut it since it was lent, and the lender knows only what it had then.
+    ftruncateSync(fd, fstatSync(fd).size - written)
   } catch {
-    return false
+    // The lender's own attempt tells what is wrong.
   }
+  return false
 }

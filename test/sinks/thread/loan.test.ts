@@ -1,10 +1,12 @@
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { DirectWrites } from '../../../src/sinks/thread/direct-writes.ts'
 import { Borrower, createLoan, Lender, type Loan } from '../../../src/sinks/thread/loan.ts'
 import { Queue } from '../../frames/queue.ts'
+import { requires } from '../../support/requirements.ts'
+import { SmallDisk } from '../../support/small-disk.ts'
 
 const ALWAYS = { start: Number.NEGATIVE_INFINITY, end: Number.POSITIVE_INFINITY }
 const RECORD = 64 << 10
@@ -101,6 +103,26 @@ test('a write that fails leaves its records to the queue, and nothing more is wr
   put(queue, 4)
   direct.write(queue.slab, true)
   expect(lender.recall(alive)).toEqual({ frames: 0, bytes: 0, isBroken: false })
+})
+
+requires('root')('of a write for which the disk has no room nothing stays, wherever the file ended', () => {
+  const disk = new SmallDisk(join(folder, 'disk'), 1)
+  try {
+    const file = join(disk.path, 'lent')
+    writeFileSync(file, Buffer.alloc(200 << 10))
+    writeFileSync(join(disk.path, 'other'), Buffer.alloc(700 << 10))
+    const small = openSync(file, 'a')
+    const { queue, lender, direct } = lentTo({ fd: small })
+    truncateSync(file, 24)
+    put(queue, 8)
+    direct.write(queue.slab, false)
+    expect(statSync(file).size).toBe(24)
+    expect(queue.consumer.isEmpty()).toBe(false)
+    expect(lender.recall(alive)).toEqual({ frames: 0, bytes: 0, isBroken: true })
+    closeSync(small)
+  } finally {
+    disk.dispose()
+  }
 })
 
 test('who dies while it writes leaves a loan that is broken, with what it had finished', () => {
