@@ -41,5 +41,5 @@ function inWords(findings: readonly Item[]): string {
   ])
   const count = (level: Level) => findings.filter((finding) => finding.level === level).length
   const end = count('fail') === 0 ? 'Collecting will work' : `Collecting will not work: ${count('fail')} to mend`
-  return `${lines.join('\n')}\n${end}${count('warn') === 0 ? '' : `, with ${count('warn')} warnings`}.\n`
+  return `${lines.join('\n')}\n${end}${count('warn') === 0 ? '' : `, with ${count('warn')} warning${count('warn') === 1 ? '' : 's'}`}.\n`
 }
