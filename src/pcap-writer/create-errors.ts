@@ -32,7 +32,10 @@ function explain(code: string, folder: string): [string | undefined, string] {
       return [`${nearestThere(folder)} is no folder`, 'Choose a path below one.']
     case 'EACCES':
     case 'EPERM':
-      return ['permission denied', `Let the user that runs this program write to ${folder === '.' ? 'this folder' : folder}.`]
+      return [
+        'permission denied',
+        `Let the user that runs this program write to ${folder === '.' ? 'this folder' : folder}.`,
+      ]
     case 'EROFS':
       return ['the file system is read-only', 'Choose a path on another one.']
     case 'ENOSPC':
