@@ -42,14 +42,16 @@ export function liveEngine(
   if (wanted === undefined) return { engine: 'udp' }
   const noRing = ringUnavailable(listeners, named)
   const text = noRing === undefined ? 'Using the ring engine: CAP_NET_RAW is given.' : `Using the udp engine: ${noRing}`
-  return { engine: noRing === undefined ? 'ring' : 'udp', reason: { level: 'info', text } }
+  // Who names an interface counts on it.
+  const level = noRing !== undefined && named !== undefined ? 'warn' : 'info'
+  return { engine: noRing === undefined ? 'ring' : 'udp', reason: { level, text } }
 }
 
 function ringUnavailable(listeners: readonly Listener[], named: string | undefined): string | undefined {
   const noSockets = packetSocketsUnavailable()
   if (noSockets !== undefined) return noSockets
   if (listeners.some(({ port }) => port === 0)) return 'the ring cannot choose a port.'
-  // Where one is named, the ring itself tells what is wrong with it.
-  if (named !== undefined || ringInterfaces(listeners, named).length > 0) return undefined
+  if (ringInterfaces(listeners, named).length > 0) return undefined
+  if (named !== undefined) return `there is no interface ${named}, or it is down; --interface is left out of account.`
   return 'no interface that is up holds an address that is listened on, so that --interface must name one for a ring.'
 }

@@ -63,12 +63,6 @@ describe('what cannot be is told in two lines', () => {
     expect(lines[0]).toMatch(text)
   })
 
-  requires('build', 'root')('an interface that is not there, also where the engine is left to us', () => {
-    const { exitCode, lines } = runCommand(['--engine', 'auto', '--interface', 'absent0', '--out', 'null'])
-    expect([exitCode, lines.length]).toEqual([69, 2])
-    expect(lines[0]).toMatch(/no interface absent0/)
-  })
-
   requires('build')('an interface for an engine that has no use for it', () => {
     const { exitCode, lines } = runCommand(['--interface', 'lo', '--out', 'null'])
     expect([exitCode, lines.length]).toEqual([64, 2])
