@@ -45,7 +45,7 @@ const UNKNOWN = 0x7fff_ffff
  *
  * V8 (11.3) looks up each column anew in every turn of a loop, for seven instructions a time, and again behind a call that the
  * compiler does not take in: so the loops call nothing of the kind, and what is alike in all rows is filled in behind them. In the
- * cache a frame's way from the ring to a file's queue takes 48 ns with it, 96 without.
+ * cache a frame's way from the ring to a file's queue takes 49 ns with it, 89 by the steps (64 bytes; 54 and 93 of 200).
  */
 export class FastPath {
   /** Undefined where the source has taken off the outer headers. */
