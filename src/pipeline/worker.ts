@@ -127,6 +127,8 @@ class PipelineWorker {
       if (received === END_OF_SOURCE) return
       const drained = this.#drained(received, source.description.length)
       if (received > 0) {
+        // Now, as sinks that take nothing may hold up the turn for ever.
+        counters.inputBytes = source.position?.() ?? 0
         holdBack(this.#pipeline.onlySink, source)
         this.#pipeline.process(this.#batch)
         this.#writeHere(source, false)
@@ -176,7 +178,6 @@ class PipelineWorker {
     const { counters } = this.#pipeline
     const { drops, freezes, losses } = this.#before
     counters.kernelDropped = drops + source.kernelDrops()
-    counters.inputBytes = source.position?.() ?? 0
     counters.kernelFreezes = freezes + (source.freezes?.() ?? 0)
     counters.interfaceLosses = losses + (source.interfaceLosses?.() ?? 0)
   }
