@@ -1,4 +1,6 @@
 // biome-ignore-all lint/performance/noBarrelFile: this is the package's export `mirror-collector/dgram-extended`, for programs outside, and an export names one file; inside src every import names the file it needs
+
+export type { BlockReader } from './block-reader.ts'
 export { BpfProgram } from './bpf-program.ts'
 export { DatagramArena, HEADROOM_BYTES } from './datagram-arena.ts'
 export type { DatagramColumns } from './datagram-columns.ts'

@@ -1,3 +1,4 @@
+import { type BlockReader, PlainBlockReader } from './block-reader.ts'
 import type { DatagramColumns } from './datagram-columns.ts'
 import { closeDescriptor, getOption, type Libc, libc, SOCK_CLOEXEC, SOCK_DGRAM, setOption } from './libc.ts'
 import { AF_PACKET, SOCKADDR_LL_BYTES } from './libc-devices.ts'
@@ -47,6 +48,8 @@ export interface PacketRingOptions {
   readonly retireMs: number
   /** The most that one receive call returns. */
   readonly rows: number
+  /** Reads the blocks in a faster way, so many rows at a time. */
+  readonly reader?: BlockReader | undefined
   /** What the ring takes; it sees a packet from its network header on. */
   readonly filter: SocketFilter
   /** Several rings share the packets; absent = this one gets all. */
@@ -75,11 +78,11 @@ export interface RingLegacy {
 export class PacketRing {
   /** How many rows of the last call came with a VLAN tag, which the kernel has taken off; a second one may still be there. */
   get tagged(): number {
-    return this.#blocks.tagged
+    return this.#reader.tagged
   }
   /** Which: the first `tagged` of these. */
   get taggedRows(): Uint16Array {
-    return this.#blocks.taggedRows
+    return this.#reader.taggedRows
   }
 
   /** Whether half of the ring's blocks or more are the kernel's to fill. */
@@ -89,6 +92,7 @@ export class PacketRing {
 
   readonly #c: Libc
   readonly #blocks: RingBlocks
+  readonly #reader: BlockReader
   /** Keeps the memory alive for as long as the ring is mapped over it. */
   readonly #bytes: Uint8Array
   readonly #statistics: Uint32Array = new Uint32Array(new ArrayBuffer(4 * STATS_WORDS))
@@ -96,7 +100,7 @@ export class PacketRing {
   #fd: number
 
   private constructor(fd: number, options: PacketRingOptions, legacy?: RingLegacy) {
-    const { memory, byteOffset, blocks, blockBytes, rows } = options
+    const { memory, byteOffset, blocks, blockBytes, rows, reader = new PlainBlockReader(memory, rows) } = options
     this.#c = libc()
     this.#fd = fd
     this.#bytes = new Uint8Array(memory, byteOffset, blocks * blockBytes)
@@ -105,7 +109,8 @@ export class PacketRing {
       configure(fd, options)
       this.#c.mapOver(this.#c.address(this.#bytes), this.#bytes.length, PROT_READ_WRITE, MAP_SHARED_FIXED, fd)
     }
-    this.#blocks = new RingBlocks(memory, byteOffset, blocks, blockBytes, rows, this.#progress)
+    this.#reader = reader
+    this.#blocks = new RingBlocks(memory, byteOffset, blocks, blockBytes, reader, this.#progress)
     if (legacy !== undefined) return
     try {
       this.#bind()

@@ -49,14 +49,18 @@ export function openSharedMemory(handle: SharedMemoryHandle): ArrayBufferLike {
  * koffi, which takes each thread 10 ms to load.
  */
 export function openSharedMemoryToRead(handle: SharedMemoryHandle): ArrayBufferLike {
-  return handle instanceof SharedArrayBuffer || handle.wasm === undefined
-    ? openSharedMemory(handle)
-    : handle.wasm.buffer
+  return wasmMemoryOf(handle)?.buffer ?? openSharedMemory(handle)
+}
+
+/** The memory as WebAssembly has it; undefined where it could not be had in that way. */
+export function wasmMemoryOf(handle: SharedMemoryHandle): WasmMemory | undefined {
+  return handle instanceof SharedArrayBuffer ? undefined : handle.wasm
 }
 
 /** A faster way to copy within the memory than TypedArray's copyWithin; undefined where there is none. */
 export function copierOf(handle: SharedMemoryHandle): MemoryCopy | undefined {
-  return handle instanceof SharedArrayBuffer || handle.wasm === undefined ? undefined : wasmCopy(handle.wasm)
+  const wasm = wasmMemoryOf(handle)
+  return wasm && wasmCopy(wasm)
 }
 
 /** Gives the memory of whole pages back: they read as zeroes, and cost nothing again. A SharedArrayBuffer keeps its pages, as they are. */

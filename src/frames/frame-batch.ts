@@ -1,3 +1,14 @@
+import { ColumnRoom } from './column-room.ts'
+import type { Loops } from './loops.ts'
+
+/** How the memory is worked on where there are faster ways than JavaScript's. */
+export interface FrameBatchOptions {
+  /** Copies within the memory. */
+  readonly copy?: FrameBatch['copy'] | undefined
+  /** Their room is in the memory: the columns come to lie there. */
+  readonly loops?: Loops | undefined
+}
+
 /**
  * The frames of one receive call: one region of memory and, beside it, one column per field; row i is frame i.
  *
@@ -15,6 +26,10 @@ export class FrameBatch {
   readonly view: DataView
   /** Copies within `bytes`: (to, from, length), without allocating. */
   readonly copy: (to: number, from: number, length: number) => void
+  /** Absent where WebAssembly cannot have the memory. */
+  readonly loops: Loops | undefined
+  /** For arrays that the loops are to reach. */
+  readonly room: ColumnRoom
   /** Where the frame starts in `bytes`. */
   readonly offset: Uint32Array
   /** Bytes of the frame that are present from `offset` on (pcap: incl_len). */
@@ -36,23 +51,31 @@ export class FrameBatch {
   /** Link type of the packet at `offset` (pcap's LINKTYPE_ values); LINKTYPE_TUNNEL while it is a bare UDP payload. */
   readonly linkType: Uint16Array
 
-  /** `copy`: a faster way to copy within the memory, where there is one. */
-  constructor(memory: ArrayBufferLike, capacity: number, copy?: FrameBatch['copy']) {
+  constructor(memory: ArrayBufferLike, capacity: number, { copy, loops }: FrameBatchOptions = {}) {
     this.capacity = capacity
     const bytes = new Uint8Array(memory)
     this.bytes = bytes
     this.copy = copy ?? ((to, from, length) => void bytes.copyWithin(to, from, from + length))
     this.view = new DataView(memory)
-    this.offset = new Uint32Array(capacity)
-    this.captured = new Uint32Array(capacity)
-    this.wireLength = new Uint32Array(capacity)
-    this.seconds = new Uint32Array(capacity)
-    this.nanoseconds = new Uint32Array(capacity)
-    this.tunnelId = new Uint32Array(capacity)
-    this.encapsulation = new Uint8Array(capacity)
-    this.etherType = new Uint16Array(capacity)
-    this.peer = new Uint16Array(capacity)
-    this.linkType = new Uint16Array(capacity)
+    this.loops = loops
+    const room = loops?.room ?? new ColumnRoom()
+    this.room = room
+    this.offset = room.uint32(capacity)
+    this.captured = room.uint32(capacity)
+    this.wireLength = room.uint32(capacity)
+    this.seconds = room.uint32(capacity)
+    this.nanoseconds = room.uint32(capacity)
+    this.tunnelId = room.uint32(capacity)
+    this.encapsulation = room.uint8(capacity)
+    this.etherType = room.uint16(capacity)
+    this.peer = room.uint16(capacity)
+    this.linkType = room.uint16(capacity)
+  }
+
+  /** Bytes of the columns in their room. */
+  static roomBytes(capacity: number): number {
+    const [words, halves] = [ColumnRoom.bytesFor(capacity, 4), ColumnRoom.bytesFor(capacity, 2)]
+    return 6 * words + 3 * halves + ColumnRoom.bytesFor(capacity, 1)
   }
 
   /** Gives row `to` what row `from` has: how a stage closes the gap behind a row it leaves out. */

@@ -15,28 +15,33 @@ const BITMAP_IDS = 2 ** 24
  * A 2 MiB bitmap answers in 1.6 ns (measured; a Set takes 4.4 ns); GRE keys above 24 bits are looked up in the ranges.
  */
 export class NumberSet {
-  readonly #bitmap: Uint8Array = new Uint8Array(BITMAP_IDS / 8)
+  /** A bit for each of the identifiers that have one: that of 8 * n + k is 2^k of byte n. */
+  readonly bitmap: Uint8Array
   readonly #ranges: readonly IdRange[]
   readonly #byDefault: boolean
 
-  constructor(ranges: readonly IdRange[]) {
+  static readonly bitmapBytes: number = BITMAP_IDS / 8
+
+  /** `bitmap`: takes the place of the set's own. */
+  constructor(ranges: readonly IdRange[], bitmap: Uint8Array = new Uint8Array(NumberSet.bitmapBytes)) {
     this.#ranges = ranges
+    this.bitmap = bitmap
     this.#byDefault = ranges.every((range) => range.deny)
-    if (this.#byDefault) this.#bitmap.fill(0xff)
+    bitmap.fill(this.#byDefault ? 0xff : 0)
     for (const range of ranges) if (!range.deny) this.#mark(range, true)
     for (const range of ranges) if (range.deny) this.#mark(range, false)
   }
 
   has(id: number): boolean {
-    if (id < BITMAP_IDS) return (this.#bitmap[id >>> 3]! & (1 << (id & 7))) !== 0
+    if (id < BITMAP_IDS) return (this.bitmap[id >>> 3]! & (1 << (id & 7))) !== 0
     return this.#inRanges(id)
   }
 
   #mark(range: IdRange, wanted: boolean): void {
     const last = Math.min(range.to, BITMAP_IDS - 1)
     for (let id = range.from; id <= last; id++) {
-      if (wanted) this.#bitmap[id >>> 3]! |= 1 << (id & 7)
-      else this.#bitmap[id >>> 3]! &= ~(1 << (id & 7))
+      if (wanted) this.bitmap[id >>> 3]! |= 1 << (id & 7)
+      else this.bitmap[id >>> 3]! &= ~(1 << (id & 7))
     }
   }
 

@@ -1,4 +1,5 @@
 import { addressText, type CidrList, isMapped } from './cidr-list.ts'
+import { ColumnRoom } from './column-room.ts'
 
 /** Peers beyond what the table holds. */
 export const PEER_OTHER = 0
@@ -12,8 +13,12 @@ const WORDS = 4
 const COUNT = 0
 /** Twice the peers, so that probing stays short. */
 const SLOTS_PER_PEER = 2
-/** Of IPv4 addresses seen lately, by 12 bits of a hash: 1000 senders in turn cost 0.36 us a frame, as one does; 0.47 without. */
-const RECENT_BITS = 12
+/**
+ * IPv4 addresses of late, by 13 bits of a hash, two places each: 1000 senders in turn cost 0.36 us a frame, as one does, and 0.47 without. In
+ * a single place each, every fifth of 1000 would share one with another; assembly/plain.ts knows these, too.
+ */
+const RECENT_BITS = 13
+const RECENT_PLACES = 2 << RECENT_BITS
 
 /**
  * The hosts that send tunnels, each with a small number for the `peer` column.
@@ -33,13 +38,16 @@ export class PeerTable {
   readonly #key: Uint32Array = new Uint32Array(WORDS)
   readonly #last: Uint32Array = new Uint32Array(WORDS)
   #lastPeer = -1
-  readonly #recentKeys: Uint32Array = new Uint32Array(1 << RECENT_BITS)
-  /** 0 = none: what shares PEER_OTHER is looked for each time. */
-  readonly #recentPeers: Uint16Array = new Uint16Array(1 << RECENT_BITS)
+  /** The addresses, and in the same places their numbers. 0 = none: what shares PEER_OTHER is looked for each time. */
+  readonly recentKeys: Uint32Array
+  readonly recentPeers: Uint16Array
 
   static bytesFor(capacity: number): number {
     return (capacity + FIRST_PEER) * WORDS * Uint32Array.BYTES_PER_ELEMENT
   }
+
+  /** Bytes of what it keeps of late in its room. */
+  static readonly roomBytes: number = ColumnRoom.bytesFor(RECENT_PLACES, 4) + ColumnRoom.bytesFor(RECENT_PLACES, 2)
 
   /** The table of another thread, for text() only. */
   static reader(memory: SharedArrayBuffer): PeerTable {
@@ -51,7 +59,10 @@ export class PeerTable {
     capacity: number,
     allowed: CidrList | undefined,
     memory: SharedArrayBuffer = new SharedArrayBuffer(PeerTable.bytesFor(capacity)),
+    room: ColumnRoom = new ColumnRoom(),
   ) {
+    this.recentKeys = room.uint32(RECENT_PLACES)
+    this.recentPeers = room.uint16(RECENT_PLACES)
     this.#capacity = capacity
     this.#allowed = allowed
     this.#denied = new Uint8Array(capacity + FIRST_PEER)
@@ -65,13 +76,16 @@ export class PeerTable {
   indexOf(bytes: Uint8Array, at: number, length: number): number {
     if (length !== 4) return this.#indexOfAny(bytes, at, length)
     const key = word(bytes, at)
-    const place = Math.imul(key, 0x9e3779b1) >>> (32 - RECENT_BITS)
-    const recent = this.#recentPeers[place]!
-    if (recent !== 0 && this.#recentKeys[place] === key) return recent
-    const peer = this.#indexOfAny(bytes, at, 4)
-    this.#recentKeys[place] = key
-    this.#recentPeers[place] = peer
-    return peer
+    const keys = this.recentKeys
+    const peers = this.recentPeers
+    const place = (Math.imul(key, 0x9e3779b1) >>> (32 - RECENT_BITS)) << 1
+    if (keys[place] === key && peers[place] !== PEER_OTHER) return peers[place]!
+    if (keys[place + 1] === key && peers[place + 1] !== PEER_OTHER) return peers[place + 1]!
+    keys[place + 1] = keys[place]!
+    peers[place + 1] = peers[place]!
+    keys[place] = key
+    peers[place] = this.#indexOfAny(bytes, at, 4)
+    return peers[place]!
   }
 
   #indexOfAny(bytes: Uint8Array, at: number, length: number): number {
@@ -86,7 +100,7 @@ export class PeerTable {
   allow(allowed: CidrList | undefined): void {
     this.#allowed = allowed
     this.#lastPeer = -1
-    this.#recentPeers.fill(0)
+    this.recentPeers.fill(PEER_OTHER)
     const bytes = new Uint8Array(16)
     const view = new DataView(bytes.buffer)
     for (let peer = FIRST_PEER; peer < this.#count; peer++) {

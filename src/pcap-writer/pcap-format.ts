@@ -42,15 +42,15 @@ export class PcapFormat implements RecordFormat {
   readonly snapLength: number
   readonly #linkType: number
   /** Nanoseconds in the unit of the fraction. */
-  readonly #unit: number
+  readonly pcapUnit: number
   /** Rounded down, exact for all nanoseconds of a second. */
   readonly #perNanosecond: number
 
   constructor(options: PcapFormatOptions = {}) {
     this.snapLength = checkedSnapLength(options.snapLength ?? MAXIMUM_SNAP_LENGTH)
     this.#linkType = options.linkType ?? ETHERNET
-    this.#unit = options.precision === 'us' ? 1000 : 1
-    this.#perNanosecond = 1 / this.#unit
+    this.pcapUnit = options.precision === 'us' ? 1000 : 1
+    this.#perNanosecond = 1 / this.pcapUnit
   }
 
   recordBytes(captured: number): number {
@@ -78,7 +78,7 @@ export class PcapFormat implements RecordFormat {
   }
 
   nanosecondsAt(view: DataView, at: number): number {
-    return view.getUint32(at + FRACTION, true) * this.#unit
+    return view.getUint32(at + FRACTION, true) * this.pcapUnit
   }
 
   interfaceIdAt(_view: DataView, _at: number): number {
@@ -89,7 +89,7 @@ export class PcapFormat implements RecordFormat {
 
   fileHeader(): Uint8Array {
     const view = new DataView(new ArrayBuffer(FILE_HEADER_BYTES))
-    view.setUint32(0, this.#unit === 1 ? MAGIC_NANOSECONDS : MAGIC_MICROSECONDS, true)
+    view.setUint32(0, this.pcapUnit === 1 ? MAGIC_NANOSECONDS : MAGIC_MICROSECONDS, true)
     view.setUint16(VERSION_MAJOR, 2, true)
     view.setUint16(VERSION_MINOR, 4, true)
     view.setUint32(SNAP_LENGTH, this.snapLength, true)

@@ -35,6 +35,8 @@ export interface RecordFormat {
   readonly snapLength: number
   /** Whether records name an interface that a block earlier in the file has to describe. */
   readonly hasInterfaces: boolean
+  /** Of pcap's records: nanoseconds in the unit of their fraction. Absent = the records are others. */
+  readonly pcapUnit?: number
   /** Length of a whole record that keeps `captured` bytes, with padding and trailer. */
   recordBytes(captured: number): number
   /** Writes all of a record but its frame, which the caller copies to `at + headerBytes`. Allocates nothing. */

@@ -9,7 +9,7 @@ export class AdmitStep implements Step {
   #wanted: NumberSet | undefined
 
   /** Without `wanted` every identifier is. The peer table has already judged the senders. */
-  constructor(wanted: NumberSet | undefined) {
+  constructor(wanted?: NumberSet) {
     this.#wanted = wanted
   }
 
@@ -20,14 +20,6 @@ export class AdmitStep implements Step {
 
   judge(batch: FrameBatch, row: number): Verdict {
     if (batch.peer[row] === PEER_DENIED) return SOURCE_NOT_ALLOWED
-    return this.#wants(batch.tunnelId[row]!) ? OK : VNI_NOT_ALLOWED
-  }
-
-  letsIn(tunnelId: number, peer: number): boolean {
-    return peer !== PEER_DENIED && this.#wants(tunnelId)
-  }
-
-  #wants(tunnelId: number): boolean {
-    return this.#wanted === undefined || this.#wanted.has(tunnelId)
+    return this.#wanted === undefined || this.#wanted.has(batch.tunnelId[row]!) ? OK : VNI_NOT_ALLOWED
   }
 }

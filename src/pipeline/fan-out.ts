@@ -1,4 +1,5 @@
 import type { FrameFilter } from '../frames/bpf.ts'
+import { ColumnRoom } from '../frames/column-room.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import type { NumberSet } from '../frames/number-set.ts'
 import type { FrameSink } from '../sinks/sink.ts'
@@ -35,11 +36,17 @@ export class FanOut {
   readonly #allRows: Uint16Array
   readonly #selected: Uint16Array
 
-  /** `capacity`: rows of the batches, at most 65 536. */
-  constructor(outlets: readonly Outlet[], capacity: number) {
+  /** `capacity`: rows of the batches, at most 65 536. `room`: theirs. */
+  constructor(outlets: readonly Outlet[], capacity: number, room: ColumnRoom = new ColumnRoom()) {
     this.#outlets = outlets
-    this.#allRows = Uint16Array.from({ length: capacity }, (_, row) => row)
-    this.#selected = new Uint16Array(capacity)
+    this.#allRows = room.uint16(capacity)
+    for (let row = 0; row < capacity; row++) this.#allRows[row] = row
+    this.#selected = room.uint16(capacity)
+  }
+
+  /** Bytes of its room. */
+  static roomBytes(capacity: number): number {
+    return 2 * ColumnRoom.bytesFor(capacity, Uint16Array.BYTES_PER_ELEMENT)
   }
 
   write(batch: FrameBatch): void {

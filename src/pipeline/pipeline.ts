@@ -1,5 +1,6 @@
 import { createFilter } from '../frames/bpf-compiler.ts'
 import { CidrList } from '../frames/cidr-list.ts'
+import type { ColumnRoom } from '../frames/column-room.ts'
 import type { FrameBatch } from '../frames/frame-batch.ts'
 import { HeldPieces } from '../frames/held-pieces.ts'
 import { type IdRange, NumberSet } from '../frames/number-set.ts'
@@ -53,6 +54,9 @@ export class Pipeline {
   readonly #fanOut: FanOut
   readonly #refused: RefusedPackets | undefined
   readonly #fastPath: FastPath | undefined
+  readonly #room: ColumnRoom
+  /** Which tunnels are wanted, once some are not. */
+  #wantedBits: Uint8Array | undefined
   /** Frames of the batch by verdict. */
   readonly #tally: Uint32Array = new Uint32Array(VERDICTS.length)
 
@@ -60,7 +64,7 @@ export class Pipeline {
     const source = sourceType(plan.source.engine)
     this.counters = new PipelineCounters(plan.counters)
     const allowed = plan.allowFrom.length > 0 ? new CidrList(plan.allowFrom) : undefined
-    if (plan.peers !== undefined) this.peers = new PeerTable(COUNTED_PEERS, allowed, plan.peers)
+    if (plan.peers !== undefined) this.peers = new PeerTable(COUNTED_PEERS, allowed, plan.peers, batch.room)
     this.#tunnelCounts = new TunnelCounts(plan.tunnelCounts, COUNTED_TUNNELS)
     if (plan.peerCounts !== undefined) this.#peerCounts = new PeerCounts(plan.peerCounts)
     if (half !== undefined && plan.quarantine !== undefined) {
@@ -72,13 +76,15 @@ export class Pipeline {
     this.#isDecapsulated = source.isDecapsulated ?? false
     const nested = new NestedTunnels(plan.depth, plan.source.listeners)
     this.#decapsulate = new DecapsulateStep({ strict: plan.strict, greKeyMode: plan.greKeyMode }, nested)
-    this.#admit = new AdmitStep(numberSet(plan.wanted))
-    if (!this.#isDecapsulated) this.#fastPath = FastPath.create(plan, nested, tunnels, this.peers, this.#admit)
+    this.#admit = new AdmitStep()
+    if (!this.#isDecapsulated) this.#fastPath = FastPath.create(plan, batch, nested, tunnels, this.peers)
+    this.#room = batch.room
+    this.#want(plan.wanted)
     const sessions = plan.sessions && new MirrorSessions(plan.sessions, plan.timestamps)
     this.#rebuild = new RebuildStep(plan, this.#decapsulate.notes, sessions, this.counters)
     this.#select = new SelectStep(plan, batch, this.counters)
     this.#finish = new FinishStep(plan, batch)
-    this.#fanOut = new FanOut(outlets, source.batchRows)
+    this.#fanOut = new FanOut(outlets, source.batchRows, batch.room)
   }
 
   /** `batch`: the one that will be processed. `say`: tells the user what they should know. */
@@ -120,13 +126,21 @@ export class Pipeline {
   /** Between two batches: what is let in, kept and handed to each sink from now on. `added`: of the sinks that are new. */
   choose(choice: WorkerChoice, added: readonly Outlet[]): void {
     this.peers?.allow(choice.allowFrom.length > 0 ? new CidrList(choice.allowFrom) : undefined)
-    this.#admit.admit(numberSet(choice.wanted))
+    this.#want(choice.wanted)
     this.#select.choose(choice)
     for (const { counters } of added) counters.deliveredBefore = this.counters.delivered
     const known = [...this.#fanOut.outlets, ...added]
     this.#fanOut.replace(
       choice.sinks.map((sink) => ({ ...known.find(({ id }) => id === sink.id)!, ...selectionOf(sink) })),
     )
+  }
+
+  /** Lets in these tunnels from now on; without ranges all. */
+  #want(ranges: readonly IdRange[]): void {
+    if (ranges.length > 0) this.#wantedBits ??= this.#room.uint8(NumberSet.bitmapBytes)
+    const wanted = ranges.length > 0 ? new NumberSet(ranges, this.#wantedBits) : undefined
+    this.#admit.admit(wanted)
+    this.#fastPath?.want(wanted)
   }
 
   /** Loads what reaches a sink another way. Returns what puts it in place, to be called between two batches. */
@@ -217,6 +231,7 @@ export class Pipeline {
 }
 
 function bytesOnTheWire(batch: FrameBatch): number {
+  if (batch.loops !== undefined) return batch.loops.sum(batch.wireLength, batch.count)
   let bytes = 0
   for (let row = 0; row < batch.count; row++) bytes += batch.wireLength[row]!
   return bytes

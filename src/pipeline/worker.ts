@@ -18,6 +18,7 @@ import {
   type WorkerRefit,
 } from './plan.ts'
 import { Settling } from './settling.ts'
+import { openLoops } from './source-room.ts'
 
 /** How long a receive may wait: the longest that a request to stop can go unseen. */
 const DEADLINE_MS = 100
@@ -78,6 +79,7 @@ class PipelineWorker {
       memory: this.#batch.bytes.buffer,
       byteOffset: this.#plan.byteOffset,
       byteLength: type.slabBytes(this.#plan.source),
+      loops: this.#batch.loops,
       peers: this.#pipeline.peers,
       say,
     })
@@ -214,7 +216,8 @@ function say(text: string, level: NoticeLevel = 'warn'): void {
 async function run(plan: PipelinePlan): Promise<void> {
   try {
     const { canWait, batchRows } = sourceType(plan.source.engine)
-    const batch = new FrameBatch(openSharedMemory(plan.slab), batchRows, copierOf(plan.slab))
+    const memory = openSharedMemory(plan.slab)
+    const batch = new FrameBatch(memory, batchRows, { copy: copierOf(plan.slab), loops: openLoops(plan, memory) })
     const pipeline = await Pipeline.create(plan, batch, say)
     const isLongRun = canWait !== true && !pipeline.hasFastPath
     if (isLongRun) process.getBuiltinModule('node:v8').setFlagsFromString(LONG_RUN_FLAG)

@@ -1,4 +1,5 @@
 import type { FrameBatch } from '../frames/frame-batch.ts'
+import type { Loops } from '../frames/loops.ts'
 import type { PeerTable } from '../frames/peer-table.ts'
 import type { KafkaListen } from '../kafka/listen.ts'
 
@@ -83,6 +84,8 @@ export interface SourceContext {
   readonly memory: ArrayBufferLike
   readonly byteOffset: number
   readonly byteLength: number
+  /** Absent where WebAssembly cannot have the memory. */
+  readonly loops?: Loops | undefined
   /** Absent where nothing depends on who sends: the `peer` column is then left alone. */
   readonly peers: PeerTable | undefined
   /** Tells the user what happened while frames are received; a warning, unless it is good news. Not for every frame. */

@@ -138,3 +138,31 @@ test('who is let in changes at once, also for the peer just seen, and numbers st
   expect(indexOf(table, '10.0.0.1')).toBe(v4)
   expect(table.size).toBe(3)
 })
+
+test('keeps the IPv4 senders of late, two in a place, for the loop that looks there', () => {
+  const table = new PeerTable(10, new CidrList(['10.0.0.0/8']))
+  const key = (address: number[]): number => Buffer.from(address).readUInt32BE()
+  const number = (address: number[]): number => table.indexOf(Uint8Array.from(address), 0, 4)
+  // All with the same 13 bits of the hash.
+  const place = (address: number[]): number => Math.imul(key(address), 0x9e3779b1) >>> 19
+  const alike: number[][] = []
+  for (let i = 0; alike.length < 3; i++) {
+    const address = [10, i >> 16, (i >> 8) & 255, i & 255]
+    if (place(address) === place([10, 0, 0, 0])) alike.push(address)
+  }
+  const first = 2 * place(alike[0]!)
+  const kept = (): number[][] => [0, 1].map((i) => [table.recentKeys[first + i]!, table.recentPeers[first + i]!])
+  const numbers = alike.map(number)
+  expect(numbers).toEqual([2, 3, 4])
+  expect(kept()).toEqual([
+    [key(alike[2]!), 4],
+    [key(alike[1]!), 3],
+  ])
+  expect(number(alike[1]!)).toBe(3)
+  expect(kept()[0]).toEqual([key(alike[2]!), 4])
+  expect(number(alike[0]!)).toBe(2)
+  expect(kept()[0]).toEqual([key(alike[0]!), 2])
+  table.allow(new CidrList(['192.168.0.0/16']))
+  expect(kept().map(([, peer]) => peer)).toEqual([0, 0])
+  expect(number(alike[0]!)).toBe(PEER_DENIED)
+})

@@ -1,6 +1,10 @@
+import { type BlockReader, PlainBlockReader } from '../../src/dgram-extended/block-reader.ts'
 import type { DatagramColumns } from '../../src/dgram-extended/datagram-columns.ts'
 import { RingBlocks } from '../../src/dgram-extended/ring-blocks.ts'
+import { FrameBatch } from '../../src/frames/frame-batch.ts'
+import { LoopBlockReader } from '../../src/sources/ring/loop-block-reader.ts'
 import { columnsOf } from '../dgram-extended/support.ts'
+import { loopMemory } from '../support/loop-memory.ts'
 import { Finding } from './finding.ts'
 import { Random } from './random.ts'
 
@@ -18,16 +22,19 @@ const NETWORK = 96
 const NEXT_STEP = 128
 const MOST_CALLS = 1000
 
+const COLUMNS = ['offset', 'captured', 'wireLength', 'seconds', 'nanoseconds'] as const
+
 export type BlockSabotage = (columns: DatagramColumns, rows: number) => void
 
 /** Blocks of a packet ring whose counts, lengths and places are lies. Throws a Finding where a row leaves its block, or nothing ends. */
 export function fuzzBlocks(blocks: number, seed: number, sabotage?: BlockSabotage): number {
   const random = new Random(seed, 3000)
-  const memory = new SharedArrayBuffer(2 * MARGIN + BLOCKS * BLOCK_BYTES)
-  const bytes = Buffer.from(memory).fill(0xa5)
+  const { memory, loops } = loopMemory(2 * MARGIN + BLOCKS * BLOCK_BYTES)
+  const bytes = Buffer.from(memory, 0, 2 * MARGIN + BLOCKS * BLOCK_BYTES).fill(0xa5)
   bytes.fill(0, MARGIN, MARGIN + BLOCKS * BLOCK_BYTES)
-  const columns = columnsOf(ROWS)
-  const ring = new RingBlocks(memory, MARGIN, BLOCKS, BLOCK_BYTES, ROWS)
+  const columns = new FrameBatch(memory, ROWS, { loops })
+  const pair = new ReaderPair(new LoopBlockReader(loops, ROWS), new PlainBlockReader(memory, ROWS))
+  const ring = new RingBlocks(memory, MARGIN, BLOCKS, BLOCK_BYTES, pair)
   let rows = 0
   for (let number = 0; number < blocks; number++) {
     const start = MARGIN + (number % BLOCKS) * BLOCK_BYTES
@@ -55,6 +62,40 @@ export function fuzzBlocks(blocks: number, seed: number, sabotage?: BlockSabotag
     rows += given
   }
   return rows
+}
+
+/** Reads each block in both ways, which must come out alike. */
+class ReaderPair implements BlockReader {
+  readonly #one: BlockReader
+  readonly #other: BlockReader
+  readonly #columns: DatagramColumns = columnsOf(ROWS)
+
+  constructor(one: BlockReader, other: BlockReader) {
+    this.#one = one
+    this.#other = other
+  }
+
+  get tagged(): number {
+    return this.#one.tagged
+  }
+
+  get taggedRows(): Uint16Array {
+    return this.#one.taggedRows
+  }
+
+  read(columns: DatagramColumns, rows: number, at: number, block: number, end: number): number {
+    // What a row that cannot be leaves alone.
+    for (const column of COLUMNS) this.#columns[column].set(columns[column])
+    const ends = [this.#other.read(this.#columns, rows, at, block, end), this.#one.read(columns, rows, at, block, end)]
+    if (ends[0] !== ends[1]) throw new Finding(`the readers stop at ${ends[0]} and ${ends[1]}`)
+    for (const column of COLUMNS) {
+      const differs = columns[column].subarray(0, rows).findIndex((value, i) => value !== this.#columns[column][i])
+      if (differs >= 0) throw new Finding(`row ${differs}: the readers differ in ${column}`)
+    }
+    const tags = [this.#one, this.#other].map(({ tagged, taggedRows }) => String(taggedRows.subarray(0, tagged)))
+    if (tags[0] !== tags[1]) throw new Finding(`the readers find tags in rows ${tags[0]} and ${tags[1]}`)
+    return ends[0]!
+  }
 }
 
 /** As the kernel lays a block out, and then some words changed. Gives how many packets it announces. */

@@ -8,6 +8,7 @@ import { COUNTED_PEERS, COUNTED_TUNNELS, type PipelineOptions } from '../../src/
 import { slabBytesInFront } from '../../src/pipeline/source-room.ts'
 import { PipelineCounters } from '../../src/telemetry/counters.ts'
 import { LINKTYPE_ETHERNET } from '../../src/wire/link-type.ts'
+import { loopMemory } from '../support/loop-memory.ts'
 import { KeptPackets, RING_BYTES } from './kept-packets.ts'
 
 export const ROWS = 256
@@ -98,9 +99,9 @@ export class Lane {
     const source = { engine, listeners: [], buffer: 0 }
     // Sockets need no reassembler, but the packets need a place.
     const inFront = Math.max(slabBytesInFront(source), SOURCE_BYTES)
-    const slab = new SharedArrayBuffer(inFront + (keeps ? RING_BYTES : 0))
+    const { memory: slab, loops } = loopMemory(inFront + (keeps ? RING_BYTES : 0))
     const kept = keeps ? new KeptPackets(slab, inFront) : undefined
-    const batch = new FrameBatch(slab, ROWS)
+    const batch = new FrameBatch(slab, ROWS, { loops })
     batch.bytes.fill(fill, 0, inFront)
     const counters = new PipelineCounters()
     const plan = {

@@ -10,6 +10,7 @@ import { COUNTED_PEERS, COUNTED_TUNNELS, type PipelineOptions, type PipelinePlan
 import { slabBytesInFront } from '../../src/pipeline/source-room.ts'
 import { PipelineCounters, SinkCounters } from '../../src/telemetry/counters.ts'
 import { LINKTYPE_ETHERNET, LINKTYPE_TUNNEL } from '../../src/wire/link-type.ts'
+import { loopMemory } from '../support/loop-memory.ts'
 import { hex } from '../wire/bytes.ts'
 import { type Collected, nothingCollected } from './collecting-sink.ts'
 
@@ -78,7 +79,8 @@ export class Line {
     this.#linkType = settings.engine === 'udp' ? LINKTYPE_TUNNEL : LINKTYPE_ETHERNET
     const listeners = (settings.ports ?? []).map((port) => ({ encapsulation: 0, host: undefined, port }))
     this.#source = { engine: settings.engine, listeners, buffer: 0 }
-    this.batch = new FrameBatch(new SharedArrayBuffer(slabBytesInFront(this.#source)), ROWS)
+    const { memory, loops } = loopMemory(slabBytesInFront(this.#source))
+    this.batch = new FrameBatch(memory, ROWS, { loops })
     this.sinks = (settings.sinks ?? [[]]).map(() => ({ collected: nothingCollected(), counters: new SinkCounters() }))
   }
 

@@ -14,6 +14,8 @@ export interface RecordLayout {
   readonly headerBytes: number
   /** Length of a whole record that keeps `captured` bytes, with padding and trailer. */
   recordBytes(captured: number): number
+  /** Where records are pcap's (draft-ietf-opsawg-pcap section 5): nanoseconds in the unit of their fraction. Absent = they are others. */
+  readonly pcapUnit?: number
   /** Writes all of a record but its frame, which is copied to `at + headerBytes`. Allocates nothing. */
   writeRecord(view: DataView, at: number, batch: FrameBatch, row: number, series: number): void
 }
@@ -83,17 +85,29 @@ export class QueueWriter implements FrameSink {
 
   /** Appends the frames of one series as far as there is room beside each other. Returns how many: 0 when the first finds none. */
   #append(batch: FrameBatch, rows: Uint16Array, from: number, count: number): number {
-    const { captured, offset, seconds, view, copy } = batch
-    const layout = this.#layout
-    const { headerBytes } = layout
     const series = this.#seriesOf(batch, rows[from]!)
-    const size = layout.recordBytes(captured[rows[from]!]!)
+    const size = this.#layout.recordBytes(batch.captured[rows[from]!]!)
     let start = this.#producer.reserve(size, series)
     if (start < 0 && this.#blocks) start = this.#reserveLater(size, series)
     if (start < 0) {
       this.#series?.count(series, true)
       return 0
     }
+    const { loops } = batch
+    const { pcapUnit } = this.#layout
+    if (loops === undefined || pcapUnit === undefined || this.#series !== undefined) {
+      return this.#lay(batch, rows, from, count, start, series)
+    }
+    const end = loops.layRecords(batch, rows, from, count, pcapUnit, start, this.#producer.limit)
+    this.#producer.commit(loops.at - start, end - from, loops.firstSecond, loops.lastSecond)
+    return end - from
+  }
+
+  /** Lays out the records from `start` on. Returns how many. */
+  #lay(batch: FrameBatch, rows: Uint16Array, from: number, count: number, start: number, series: number): number {
+    const { captured, offset, seconds, view, copy } = batch
+    const layout = this.#layout
+    const { headerBytes } = layout
     const limit = this.#producer.limit
     let at = start
     let firstSecond = seconds[rows[from]!]!

@@ -13,6 +13,7 @@ import type { Listener, Source, SourceContext, SourcePlan, SourceType } from '..
 import { describeListener, NEEDS_RAW, openFailure, socketAddresses } from '../udp-listeners.ts'
 import { distribution } from './distribution.ts'
 import { InterfaceWatch } from './interface-watch.ts'
+import { LoopBlockReader } from './loop-block-reader.ts'
 import { skipTags } from './second-tags.ts'
 import { tunnelFilter } from './tunnel-filter.ts'
 
@@ -83,7 +84,7 @@ class RingSource implements Source {
     this.#flows = count > 0
     batch.count = count
     batch.linkType.fill(LINKTYPE_RAW, 0, count)
-    if (this.#ring.tagged > 0) skipTags(batch, this.#ring.taggedRows, this.#ring.tagged)
+    if (count > 0 && this.#ring.tagged > 0) skipTags(batch, this.#ring.taggedRows, this.#ring.tagged)
     return count
   }
 
@@ -131,6 +132,7 @@ function openRing(plan: SourcePlan, context: SourceContext, watch: InterfaceWatc
     blockBytes: BLOCK_BYTES,
     retireMs: RETIRE_MS,
     rows: BATCH_ROWS,
+    reader: context.loops && new LoopBlockReader(context.loops, BATCH_ROWS),
     filter: tunnelFilter(listeners, watch.interfaces),
     ...(share && { group: { id: share.group as number | undefined, program: distribution(listeners) } }),
   }
