@@ -25,7 +25,7 @@ const DEADLINE_MS = 100
 /** What is buffered goes to the sinks' threads at least so often, also in a flood. */
 const FLUSH_MS = 250
 /** So often the worker's event loop gets a turn, also in a flood. */
-const TURN_MS = 50
+const TURN_MS = 100
 /** Until a worker looks again whether others have left it some of --count. */
 const NAP_MS = 1
 /**
@@ -35,6 +35,11 @@ const NAP_MS = 1
  * to the steps (IPv6 outside, another encapsulation) go without.
  */
 const LONG_RUN_FLAG = '--max-inlined-bytecode-size-cumulative=4000'
+/**
+ * V8 (11.3) compiles a function once it has run so much bytecode, 67584 by default. What the worker runs once for a batch, a few hundred times a
+ * second, would stay uncompiled for long.
+ */
+const SOON_FLAG = '--interrupt-budget=20000'
 /** A flood that outlasts the request to stop is left behind after this. */
 const DRAIN_MS = 2000
 
@@ -219,8 +224,11 @@ async function run(plan: PipelinePlan): Promise<void> {
     const memory = openSharedMemory(plan.slab)
     const batch = new FrameBatch(memory, batchRows, { copy: copierOf(plan.slab), loops: openLoops(plan, memory) })
     const pipeline = await Pipeline.create(plan, batch, say)
-    const isLongRun = canWait !== true && !pipeline.hasFastPath
-    if (isLongRun) process.getBuiltinModule('node:v8').setFlagsFromString(LONG_RUN_FLAG)
+    if (canWait !== true) {
+      const { setFlagsFromString } = process.getBuiltinModule('node:v8')
+      setFlagsFromString(SOON_FLAG)
+      if (!pipeline.hasFastPath) setFlagsFromString(LONG_RUN_FLAG)
+    }
     await new PipelineWorker(plan, pipeline, batch).run()
   } catch (error) {
     post({ kind: 'failed', failure: toFailureMessage(error) })
