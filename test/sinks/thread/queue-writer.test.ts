@@ -82,9 +82,12 @@ const frame: fc.Arbitrary<Frame> = fc.record({
 describe.each(['ns', 'us'] as const)('records of pcap in %s', (precision) => {
   it('are the same by the loop and by JavaScript, in the same places, and as many are lost where the queue is full', () => {
     let [lost, written] = [0, 0]
-    const step = fc.record({ frames: fc.array(frame, { minLength: 1, maxLength: ROWS }), isTaken: fc.boolean() })
+    const step = fc.record({
+      frames: fc.array(frame, { minLength: 1, maxLength: ROWS }),
+      isTaken: fc.nat(3).map((n) => n === 0),
+    })
     fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 20 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 8, maxLength: 24 }), (steps) => {
         const cases = [true, false].map((hasLoops) => new WriterCase(hasLoops, precision))
         for (const { frames, isTaken } of steps) {
           for (const one of cases) one.write(frames)
@@ -99,6 +102,6 @@ describe.each(['ns', 'us'] as const)('records of pcap in %s', (precision) => {
       }),
       { numRuns: 60 },
     )
-    expect([lost > 10, written > 100]).toEqual([true, true])
+    expect([lost > 100, written > 100]).toEqual([true, true])
   })
 })
