@@ -1,5 +1,4 @@
 import { ColumnRoom } from './column-room.ts'
-import type { FrameBatch } from './frame-batch.ts'
 import { CODE } from './loops-code.ts'
 
 /** What assembly/ exports: numbers, and places in the memory. */
@@ -16,8 +15,23 @@ declare const WebAssembly: {
   readonly Instance: new (module: object, imports: { env: { memory: object } }) => { readonly exports: LoopExports }
 }
 
-/** The columns that a source fills for every packet. */
-type SourceColumns = Pick<FrameBatch, 'offset' | 'captured' | 'wireLength' | 'seconds' | 'nanoseconds'>
+/** The columns that a source fills for every packet; see FrameBatch. */
+interface SourceColumns {
+  readonly offset: Uint32Array
+  readonly captured: Uint32Array
+  readonly wireLength: Uint32Array
+  readonly seconds: Uint32Array
+  readonly nanoseconds: Uint32Array
+}
+
+/** And what a row is known by on its way. */
+interface BatchColumns extends SourceColumns {
+  readonly count: number
+  readonly tunnelId: Uint32Array
+  readonly encapsulation: Uint8Array
+  readonly linkType: Uint16Array
+  readonly peer: Uint16Array
+}
 
 /** By what takePlain() judges; all arrays lie in the room. */
 export interface PlainTables {
@@ -85,7 +99,7 @@ export class Loops {
   }
 
   /** What FastPath says of take(), but for the columns that are alike in all rows. Returns the first row that is for the steps. */
-  takePlain(batch: FrameBatch, from: number, to: number, tables: PlainTables): number {
+  takePlain(batch: BatchColumns, from: number, to: number, tables: PlainTables): number {
     return this.#loops.takePlain(
       from,
       to,
