@@ -50,6 +50,8 @@ export function addPeer(source: Namespace, mtu: number): Peer {
     [name, 'uplink', 2],
   ] as const) {
     inside(namespace, 'ip', 'link', 'set', device, 'addrgenmode', 'none')
+    // Groups are reported at once, twice, not within two seconds: then one of two captures may have begun, and the other not.
+    inside(namespace, 'sysctl', '-qw', `net.ipv6.conf.${device}.mldv2_unsolicited_report_interval=1`)
     inside(namespace, 'ip', 'link', 'set', device, 'mtu', String(mtu), 'up')
     inside(namespace, 'ip', 'link', 'set', 'lo', 'up')
     inside(namespace, 'ip', 'address', 'add', `10.98.0.${host}/24`, 'dev', device)
