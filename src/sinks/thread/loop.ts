@@ -20,6 +20,8 @@ import {
 
 /** Between two looks at the clock and at requests, when nothing comes. */
 const IDLE_MS = 100
+/** The same where the pipeline writes in its stead: each look takes 0.2 ms, as much as 2000 frames take there. */
+const LENT_MS = 250
 /**
  * Where each batch comes at once, more are let gather when all that came has been sent: a wake-up for each would cost more than
  * what it brings (UDP to TAP at 500 k/s: 6200 futex calls a second).
@@ -57,7 +59,7 @@ export interface Sender<Options = unknown> {
   lend?(): Loan | undefined
   /** The loan has come back. */
   repaid?(repayment: Repayment): void
-  /** Called between commits, and every 100 ms while nothing comes. */
+  /** Called between commits, and every 100 ms while nothing comes, 250 while something is lent. */
   tick(): void | Promise<void>
   /** SIGHUP. */
   reopen(): void
@@ -193,7 +195,7 @@ function sleepLending<Options>(sender: Sender<Options>, lanes: Lanes<Options>, c
     return
   }
   reader.lender.offer(loan)
-  lanes.sleep(IDLE_MS)
+  lanes.sleep(LENT_MS)
   const repayment = reader.lender.recall(() => reader.consumer.closed())
   reader.frames += repayment.frames
   sender.repaid?.(repayment)
