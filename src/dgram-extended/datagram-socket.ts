@@ -1,6 +1,6 @@
 import type { DatagramArena } from './datagram-arena.ts'
 import { type DatagramColumns, stamp } from './datagram-columns.ts'
-import { KernelDrops, listedDrops, memoryInfoDrops } from './kernel-drops.ts'
+import { BufferFill, KernelDrops, listedDrops, memoryInfoDrops } from './kernel-drops.ts'
 import {
   CMSG_TIMESPEC_NANOSECONDS,
   CMSG_TIMESPEC_SECONDS,
@@ -41,6 +41,7 @@ export abstract class DatagramSocket {
   truncated = 0
   readonly #c: Libc
   readonly #drops: KernelDrops
+  readonly #fill: BufferFill
   readonly #subject: string
   #fd: number
 
@@ -54,6 +55,7 @@ export abstract class DatagramSocket {
     this.receiveBufferForced =
       receiveBuffer !== undefined && setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, receiveBuffer, subject)
     this.receiveBufferBytes = getOption(fd, SOL_SOCKET, SO_RCVBUF, subject)
+    this.#fill = new BufferFill(fd)
     this.#drops = new KernelDrops(
       memoryInfoDrops(fd) === undefined ? () => listedDrops(this.#fd, table) : () => memoryInfoDrops(this.#fd),
     )
@@ -83,6 +85,11 @@ export abstract class DatagramSocket {
   /** Datagrams that the kernel lost for this socket since it was opened: a full buffer, or a bad checksum. */
   kernelDrops(): number {
     return this.#drops.total()
+  }
+
+  /** Whether half of the receive buffer or more is free; false where the kernel does not tell. Costs a system call. */
+  get isHalfFree(): boolean {
+    return this.#fill.isHalfFree
   }
 
   /** Closes the socket; a second call does nothing. */

@@ -161,7 +161,7 @@ class PipelineWorker {
   /** A sink alone may be sent to from here, while the source has room for what comes meanwhile. */
   #writeHere(source: Source, isAll: boolean): void {
     const sink = this.#pipeline.onlySink
-    if (sink?.writeHere === undefined || source.hasRoom?.() !== true) return
+    if (sink?.writeHere === undefined || source.mayWrite?.() !== true) return
     Atomics.store(this.#control, CONTROL_WRITES, 1)
     sink.writeHere(this.#batch.bytes, isAll)
     Atomics.store(this.#control, CONTROL_WRITES, 0)

@@ -21,6 +21,8 @@ export interface Source {
   interfaceLosses?(): number
   /** Of a ring: it has room for as much again as it holds, so that packets may wait in it. */
   hasRoom?(): boolean
+  /** What comes finds room while the worker writes a file itself; absent = it never may. */
+  mayWrite?(): boolean
   /** Whether packets may wait for others by tens of milliseconds, as nobody watches what comes out. Absent = they do not wait. */
   letWait?(isLong: boolean): void
   /** Of a file: bytes of it that have been read. */

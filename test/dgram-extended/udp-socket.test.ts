@@ -205,3 +205,20 @@ it('receiving allocates nothing for a datagram', () => {
   perDatagram.sort((a, b) => a - b)
   expect(Math.abs(perDatagram[20]!)).toBeLessThan(8)
 })
+
+it('tells when half of its buffer is taken, as the kernel counts', async () => {
+  const socket = receiver({ ...loopback, receiveBuffer: 128 << 10 })
+  const sender = opened(await openSender('127.0.0.1'))
+  let held = 0
+  for (; socket.isHalfFree; held++) {
+    expect(held).toBeLessThan(400)
+    await sendAll(sender, socket, [pattern(1000, held)])
+  }
+  // 256 KiB for the kernel, which takes some 2 KiB for each of them.
+  expect(held).toBeGreaterThan(20)
+  expect(memoryInfoDrops(socket.fd)).toBe(0)
+  await receiveUntil(socket, held)
+  expect(socket.isHalfFree).toBe(true)
+  socket.close()
+  expect(socket.isHalfFree).toBe(false)
+})

@@ -105,6 +105,10 @@ class RingSource implements Source {
     return this.#ring.isHalfFree
   }
 
+  mayWrite(): boolean {
+    return this.#ring.isHalfFree
+  }
+
   kernelDrops(): number {
     return this.#ring.kernelDrops()
   }

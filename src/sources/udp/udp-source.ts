@@ -67,6 +67,12 @@ class UdpSource implements Source {
     return count
   }
 
+  mayWrite(): boolean {
+    if (!this.#mayNap || this.#shortTurns > 0) return this.#mayNap
+    for (const socket of this.#sockets) if (!socket.isHalfFree) return false
+    return true
+  }
+
   kernelDrops(): number {
     let drops = 0
     for (const socket of this.#sockets) drops += socket.kernelDrops()
