@@ -81,11 +81,14 @@ export class PeerTable {
     const place = (Math.imul(key, 0x9e3779b1) >>> (32 - RECENT_BITS)) << 1
     if (keys[place] === key && peers[place] !== PEER_OTHER) return peers[place]!
     if (keys[place + 1] === key && peers[place + 1] !== PEER_OTHER) return peers[place + 1]!
+    const peer = this.#indexOfAny(bytes, at, 4)
+    // Whoever has no number of their own pushes nobody out.
+    if (peer === PEER_OTHER) return peer
     keys[place + 1] = keys[place]!
     peers[place + 1] = peers[place]!
     keys[place] = key
-    peers[place] = this.#indexOfAny(bytes, at, 4)
-    return peers[place]!
+    peers[place] = peer
+    return peer
   }
 
   #indexOfAny(bytes: Uint8Array, at: number, length: number): number {

@@ -1,6 +1,7 @@
 import { EXIT_UNAVAILABLE, EXIT_USAGE, Failure } from '../config/terms/failure.ts'
 import { systemCallsUnavailable } from '../dgram-extended/libc.ts'
 import { allocateSharedMemory, clearSharedMemory, type SharedMemoryHandle } from '../dgram-extended/shared-memory.ts'
+import { SyscallError } from '../dgram-extended/syscall-error.ts'
 
 /** Places in the slab have 32 bits, and a record is told by where it ends. */
 const LARGEST_SLAB = 3 * 2 ** 30
@@ -36,7 +37,7 @@ export class Slab {
     }
     const room = mayGrow && systemCallsUnavailable() === undefined ? ROOM_TO_GROW : 0
     const size = Math.min(bytes + room, LARGEST_SLAB)
-    this.memory = allocateSharedMemory(size)
+    this.memory = allocate(size)
     this.#free = [{ byteOffset: 0, byteLength: size }]
   }
 
@@ -79,6 +80,21 @@ export class Slab {
         }
       } else this.#free.push(part)
     }
+  }
+}
+
+/** Throws Failure where the address space is limited. */
+function allocate(bytes: number): SharedMemoryHandle {
+  try {
+    return allocateSharedMemory(bytes)
+  } catch (error) {
+    if (!(error instanceof SyscallError) || error.code !== 'ENOMEM') throw error
+    const mebibytes = Math.ceil(bytes / 2 ** 20)
+    throw new Failure(
+      EXIT_UNAVAILABLE,
+      `There is no address space for buffers and queues of ${mebibytes} MiB together.`,
+      'Lower queue= or --buffer, or raise the limit (ulimit -v).',
+    )
   }
 }
 

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -5,7 +6,7 @@ import { afterEach, beforeEach, expect } from 'vitest'
 import { type Collector, expectBalance, type Report, startCollector } from '../support/collector.ts'
 import { runCommand } from '../support/command.ts'
 import { GOLDEN } from '../support/oracle.ts'
-import { requires } from '../support/requirements.ts'
+import { BUILT_COMMAND, requires } from '../support/requirements.ts'
 import { numberedDatagrams, numberOf, send } from '../support/sender.ts'
 import { framesOf } from '../support/tshark.ts'
 import { until } from '../support/waiting.ts'
@@ -106,6 +107,13 @@ it.each([6, 12, 13])('collects also where the address space is limited to %i GiB
   expectBalance(running.report())
   const numbers = framesOf(`${folder}/out.pcap`).map((frame) => numberOf(frame.bytes))
   expect(numbers).toEqual(Array.from({ length: 50 }, (_, number) => number))
+})
+
+it('queues that the address space has no room for are refused, with what would help', () => {
+  const limit = ['prlimit', `--as=${4 * 2 ** 30}`, '--', process.execPath, BUILT_COMMAND]
+  const options = [...LOOPBACK, '--out', `pcap:${folder}/out.pcap?queue=1GiB`]
+  const { status, stderr } = spawnSync(limit[0]!, [...limit.slice(1), ...options], { encoding: 'utf8' })
+  expect([status, stderr]).toEqual([69, expect.stringMatching(/no address space.* MiB together\.\nLower queue=/)])
 })
 
 it('reopening files again and again leaks no descriptor', async () => {

@@ -166,6 +166,32 @@ describe.each(READERS)('by %s', (_name, itsReader, itsColumns) => {
       expect(row(1)).toEqual(refused)
     })
 
+    it.each([
+      ['reaches the end of its block', { network: NETWORK, captured: 4096 - 48 - 96, length: 4096 - 48 - 96 }, true],
+      ['reaches a byte further', { network: NETWORK, captured: 4096 - 48 - 95, length: 4096 - 48 - 95 }, false],
+      ['follows its header at once', { network: 68, captured: 8, length: 8 }, true],
+      ['begins at the end, with nothing', { network: 4096 - 48, captured: 0, length: 9 }, true],
+      ['begins beyond the half of what its place can say', { network: 0x8000 + 96, captured: 8, length: 8 }, false],
+    ] as const)('a packet that %s', (_what, packet, isSound) => {
+      handOver(0, [packet])
+      expect(ring.receive(columns, ROWS)).toBe(1)
+      const at = OFFSET + HEADERS + packet.network
+      expect(row(0)).toEqual(isSound ? [at, packet.captured, packet.length] : refused)
+    })
+
+    it.each([
+      ['just fits', 68, true],
+      ['just does not', 64, false],
+    ])('a last header that %s', (_what, bytes, fits) => {
+      const at = OFFSET + BLOCK - bytes
+      handOver(0, [{ next: BLOCK - HEADERS - bytes }, {}])
+      view.setUint32(at + 12, 0, true)
+      view.setUint32(at + 16, 7, true)
+      view.setUint16(at + 26, 68, true)
+      expect(ring.receive(columns, ROWS)).toBe(2)
+      expect(row(1)).toEqual(fits ? [at + 68, 0, 7] : refused)
+    })
+
     it('more packets are announced than fit: as many rows as could have been, and no end is missed', () => {
       handOver(0, [{}], 0xffff_ffff)
       let rows = 0

@@ -162,6 +162,11 @@ test('keeps the IPv4 senders of late, two in a place, for the loop that looks th
   expect(kept()[0]).toEqual([key(alike[2]!), 4])
   expect(number(alike[0]!)).toBe(2)
   expect(kept()[0]).toEqual([key(alike[0]!), 2])
+  // Whoever finds the table full pushes nobody out.
+  const full = new PeerTable(1, undefined)
+  full.indexOf(Uint8Array.from(alike[0]!), 0, 4)
+  for (let i = 0; i < 3; i++) expect(full.indexOf(Uint8Array.from(alike[1]!), 0, 4)).toBe(PEER_OTHER)
+  expect([full.recentKeys[first], full.recentPeers[first]]).toEqual([key(alike[0]!), 2])
   table.allow(new CidrList(['192.168.0.0/16']))
   expect(kept().map(([, peer]) => peer)).toEqual([0, 0])
   expect(number(alike[0]!)).toBe(PEER_DENIED)

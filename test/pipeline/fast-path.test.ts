@@ -1,7 +1,9 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { compileFilter } from '../../src/dgram-extended/libpcap.ts'
-import { LINKTYPE_ETHERNET, LINKTYPE_RAW, LINKTYPE_TUNNEL } from '../../src/wire/link-type.ts'
+import { PEER_DENIED } from '../../src/frames/peer-table.ts'
+import { FastPath } from '../../src/pipeline/fast-path.ts'
+import { LINKTYPE_ETHERNET, LINKTYPE_IPV4, LINKTYPE_RAW, LINKTYPE_TUNNEL } from '../../src/wire/link-type.ts'
 import { COLUMNS } from '../fuzz/pipeline-pair.ts'
 import { hex } from '../wire/bytes.ts'
 import { Line, type LineSettings, type Packet, SPACING } from './line.ts'
@@ -27,6 +29,7 @@ interface Lies {
   readonly payload: number
   readonly cut: number
   readonly missing: number
+  readonly peer: number
 }
 
 function field(value: number, bytes = 2): string {
@@ -59,9 +62,9 @@ function packet(lies: Lies, number: number): Cut {
     lies.linkType === LINKTYPE_ETHERNET ? 0 : lies.linkType === LINKTYPE_RAW ? OUTER_ETHERNET_BYTES : OUTER_BYTES
   const whole = all.subarray(start)
   const bytes = whole.subarray(0, Math.max(0, whole.length - lies.cut))
-  const { linkType, encapsulation } = lies
+  const { linkType, encapsulation, peer } = lies
   const wireLength = bytes.length + lies.missing
-  return { whole, bytes, wireLength, linkType, encapsulation, second: 1000 + number, nanosecond: number }
+  return { whole, bytes, wireLength, linkType, encapsulation, peer, second: 1000 + number, nanosecond: number }
 }
 
 /** Mostly what the fast path is for, so that each lie is seen by itself. */
@@ -81,6 +84,9 @@ const INNERS = [
   '8100000186dd6',
   '81000001080046',
   '8100000181000002080045',
+  '91000001080045',
+  '92000001080045',
+  '88a80001080045',
   '080600',
   '88cc00',
 ]
@@ -104,6 +110,7 @@ const PLAIN: Lies = {
   payload: 20,
   cut: 0,
   missing: 0,
+  peer: 2,
 }
 
 const liesFrom = (engine: 'file' | 'udp'): fc.Arbitrary<Lies> =>
@@ -112,7 +119,7 @@ const liesFrom = (engine: 'file' | 'udp'): fc.Arbitrary<Lies> =>
     linkType:
       engine === 'udp'
         ? fc.constant(LINKTYPE_TUNNEL)
-        : fc.constantFrom(LINKTYPE_ETHERNET, LINKTYPE_RAW, LINKTYPE_TUNNEL),
+        : fc.constantFrom(LINKTYPE_ETHERNET, LINKTYPE_RAW, LINKTYPE_IPV4, LINKTYPE_TUNNEL),
     encapsulation: engine === 'udp' ? seldom(0, fc.constantFrom(1, 2)) : fc.constant(0),
     outerType: seldom('0800', fc.constantFrom('0806', '86dd', '8100')),
     version: seldom('45', fc.constantFrom('46', '44', '65')),
@@ -123,12 +130,13 @@ const liesFrom = (engine: 'file' | 'udp'): fc.Arbitrary<Lies> =>
     source: seldom('0a000001', fc.constantFrom('0a000105', '0a000009', '0b000001')),
     port: seldom(4789, fc.constantFrom(4788, 0, 65_535)),
     flags: seldom('08', fc.constantFrom('00', '88', 'ff')),
-    vni: seldom(7, fc.constantFrom(0, 8, 9, 0xff_ffff)),
+    vni: seldom(7, fc.constantFrom(0, 3, 8, 9, 15, 0xff_ffff)),
     inner: seldom('080045', fc.constantFrom(...INNERS)),
     stated: seldom(0, fc.integer({ min: -60, max: 60 })),
     payload: fc.integer({ min: 0, max: 60 }),
     cut: seldom(0, fc.integer({ min: 0, max: 130 })),
     missing: seldom(0, fc.integer({ min: 0, max: 20 })),
+    peer: seldom(2, fc.constant(PEER_DENIED)),
   })
 
 /**
@@ -212,4 +220,38 @@ it('and wherever the packet was cut', async () => {
       expect([inner, cut, outcome(fast, packets, 'there')]).toEqual([inner, cut, outcome(slow, packets, 'gone')])
     }
   }
+})
+
+describe('plain packets do take it', () => {
+  afterEach(() => {
+    vi.restoreAllMocks()
+  })
+
+  /** How many of these rows it takes, once the senders are known. */
+  async function taken(lies: readonly Partial<Lies>[], settings: LineSettings): Promise<number> {
+    const line = await Line.create(settings)
+    const packets = lies.map((each, i) => packet({ ...PLAIN, ...each }, i))
+    for (let turn = 0; turn < 2; turn++) line.process(packets)
+    const take = vi.spyOn(FastPath.prototype, 'take')
+    line.process(packets)
+    expect(line.frames).toHaveLength(3 * packets.length)
+    return take.mock.results.reduce((sum, { value }) => sum + (value as number), 0)
+  }
+
+  it.each<[string, Partial<Lies>[]]>([
+    ['of Ethernet', [{}, {}, {}]],
+    ['without Ethernet', [{ linkType: LINKTYPE_RAW }, { linkType: LINKTYPE_RAW }]],
+    ['with the bit that forbids fragments', [{ fragment: 0x4000 }, { fragment: 0x4000 }]],
+    // The three have the same 13 bits of the hash; two of them have a place.
+    ['from two senders who share a place', [{ source: '0a000000' }, { source: '0a001055' }, { source: '0a000000' }]],
+    ['with IPv6 inside', [{ inner: '86dd6', stated: 0, payload: 40 }]],
+    ['with a VLAN tag inside', [{ inner: '81000001080045' }]],
+    ['of the largest VNI', [{ vni: 0xff_ffff }]],
+  ])('%s', async (_name, lies) => {
+    expect(await taken(lies, { engine: 'file', ports: [4789] })).toBe(lies.length)
+  })
+
+  it('of sockets', async () => {
+    expect(await taken([{ linkType: LINKTYPE_TUNNEL }, { linkType: LINKTYPE_TUNNEL }], { engine: 'udp' })).toBe(2)
+  })
 })

@@ -27,6 +27,8 @@ export interface Packet {
   readonly nanosecond?: number
   /** VXLAN by default. */
   readonly encapsulation?: number
+  /** As a source that knows who sends tells. */
+  readonly peer?: number
 }
 
 /** Puts packets into a batch. */
@@ -40,6 +42,7 @@ export function fill(batch: FrameBatch, packets: readonly Packet[], linkType: nu
     batch.seconds[row] = packet.second ?? 1000
     batch.nanoseconds[row] = packet.nanosecond ?? 0
     batch.encapsulation[row] = packet.encapsulation ?? 0
+    batch.peer[row] = packet.peer ?? 0
   })
   batch.count = packets.length
 }

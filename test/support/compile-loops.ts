@@ -8,7 +8,7 @@ const folder = fileURLToPath(new URL('../../src/frames/assembly/', import.meta.u
 export async function compiledLoops(): Promise<string> {
   const files = readdirSync(folder).filter((name) => name.endsWith('.ts'))
   const memory = ['--importMemory', '--sharedMemory', '--initialMemory', '1', '--maximumMemory', '65536']
-  const options = ['--baseDir', folder, '-O3', '--runtime', 'stub', '--noAssert', '--enable', 'threads,simd', ...memory]
+  const options = ['--baseDir', folder, '-O3', '--runtime', 'stub', '--noAssert', '--enable', 'threads', ...memory]
   let code: Uint8Array | undefined
   const { error, stderr } = await main([...files.sort(), ...options, '--outFile', 'loops.wasm'], {
     writeFile: (_name, contents) => {
