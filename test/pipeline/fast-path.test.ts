@@ -61,7 +61,7 @@ function packet(lies: Lies, number: number): Cut {
   const ip = `${lengths}40${field(lies.protocol, 1)}0000${lies.source}0a000002`
   const all = hex(`020000000002020000000001${lies.outerType}${ip}${udp}${payload}`)
   const start =
-    lies.linkType === LINKTYPE_ETHERNET ? 0 : lies.linkType === LINKTYPE_RAW ? OUTER_ETHERNET_BYTES : OUTER_BYTES
+    lies.linkType === LINKTYPE_ETHERNET ? 0 : lies.linkType === LINKTYPE_TUNNEL ? OUTER_BYTES : OUTER_ETHERNET_BYTES
   const whole = all.subarray(start)
   const bytes = whole.subarray(0, Math.max(0, whole.length - lies.cut))
   const { linkType, encapsulation, peer } = lies
