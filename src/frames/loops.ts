@@ -48,10 +48,13 @@ export interface PlainTables {
 }
 
 /** What a loop leaves behind beside the number that it returns. */
-const RESULT_WORDS = 4
+const RESULT_WORDS = 6
+/** Of readBlock(); in the two behind it is what was touched ahead, for the next call. */
 const AT = 0
-const FIRST_SECOND = 1
-const LAST_SECOND = 2
+/** Of layRecords(). */
+const RECORDS_END = 3
+const FIRST_SECOND = 4
+const LAST_SECOND = 5
 
 /**
  * The loops over every frame that take the most time, in AssemblyScript, which is TypeScript made for WebAssembly: see assembly/. V8 (11.3)
@@ -145,13 +148,18 @@ export class Loops {
       unit,
       start,
       limit,
-      this.#result.byteOffset,
+      this.#result.byteOffset + RECORDS_END * Uint32Array.BYTES_PER_ELEMENT,
     )
   }
 
-  /** After readBlock(), the place of the next header; after layRecords(), where the last record ends. */
+  /** After readBlock(), the place of the next header. */
   get at(): number {
     return this.#result[AT]!
+  }
+
+  /** After layRecords(), where the last record ends. */
+  get recordsEnd(): number {
+    return this.#result[RECORDS_END]!
   }
 
   /** After layRecords(), of the frames there. */

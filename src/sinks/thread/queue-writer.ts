@@ -99,7 +99,7 @@ export class QueueWriter implements FrameSink {
       return this.#lay(batch, rows, from, count, start, series)
     }
     const end = loops.layRecords(batch, rows, from, count, pcapUnit, start, this.#producer.limit)
-    this.#producer.commit(loops.at - start, end - from, loops.firstSecond, loops.lastSecond)
+    this.#producer.commit(loops.recordsEnd - start, end - from, loops.firstSecond, loops.lastSecond)
     return end - from
   }
 

@@ -1,6 +1,5 @@
 import type { BlockReader } from '../../dgram-extended/block-reader.ts'
 import type { DatagramColumns } from '../../dgram-extended/datagram-columns.ts'
-import { ColumnRoom } from '../../frames/column-room.ts'
 import type { Loops } from '../../frames/loops.ts'
 
 /** What PlainBlockReader does, by a loop in WebAssembly; the columns must lie in its memory. */
@@ -13,11 +12,6 @@ export class LoopBlockReader implements BlockReader {
   constructor(loops: Loops, rows: number) {
     this.#loops = loops
     this.taggedRows = loops.room.uint16(rows)
-  }
-
-  /** Bytes of its room. */
-  static roomBytes(rows: number): number {
-    return ColumnRoom.bytesFor(rows, Uint16Array.BYTES_PER_ELEMENT)
   }
 
   read(columns: DatagramColumns, rows: number, at: number, block: number, end: number): number {
